@@ -1,0 +1,54 @@
+# The commands to remember. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench assets screenshots lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+DATA ?= data
+WORKERS ?= 2
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed assets ## Start the hospital with its demo (PORT=8123 DATA=./elsewhere)
+	@$(BIN)/infirmary demo --port $(PORT) --data $(DATA)
+
+test: $(VENV)/.tools assets ## Everything that must hold: lint, types, imports, all tests
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(VENV)/.tools ## Lint, types and import contracts
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.tools assets ## Measure, and write build/bench.json
+	@$(BIN)/python -m bench
+
+screenshots: $(VENV)/.tools assets ## Take the README's pictures again
+	@$(BIN)/python -m tests.browser.screenshots docs/screenshots
+
+assets: $(VENV)/.installed
+	@$(BIN)/python -m infirmary.web.assets.build
+
+lock: $(VENV)/.tools ## Write the lock files from pyproject.toml
+	@$(BIN)/uv export --quiet --no-header --no-emit-project --no-dev --output-file requirements.lock
+	@$(BIN)/uv export --quiet --no-header --no-emit-project --only-dev --output-file requirements-dev.lock
+
+clean: ## Remove what was built (not your data)
+	rm -rf $(VENV) build src/infirmary/web/static src/infirmary/web/assets/node_modules
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Infirmary needs Python 3.11 or newer; this is " + sys.version)'
+	@echo "Setting up Python packages (once, about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.installed requirements-dev.lock
+	@echo "Setting up the tools for tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

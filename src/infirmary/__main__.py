@@ -1,0 +1,4 @@
+"""`python -m infirmary`."""
+from infirmary.run.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Visits: free slots, booking, acceptance, rescheduling, and the day of the visit."""

@@ -1,0 +1,247 @@
+"""What may be asked about visits and free times."""
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from infirmary.kernel.access import ANY, ANYONE, Caller
+from infirmary.kernel.contract import Contract, Cursor, File, Instant, Limit, Page, get, post
+from infirmary.kernel.errors import Conflict, NotFound, Refusal
+from infirmary.language import ADMIN, DOCTOR, NURSE, OWN, PATIENT, RECEPTION, SERVICE, TREATING, Note
+
+
+class Status(StrEnum):
+    """requested -> booked -> checked_in -> in_progress -> completed; or declined, cancelled, no_show."""
+
+    REQUESTED = "requested"
+    BOOKED = "booked"
+    CHECKED_IN = "checked_in"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+class Mode(StrEnum):
+    IN_PERSON = "in_person"
+    VIDEO = "video"
+
+
+Minutes = Annotated[int, Meta(ge=5, le=480, multiple_of=5)]
+
+
+class Slot(Struct, frozen=True):
+    doctor_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+
+
+class Slots(Struct, frozen=True):
+    """Free times, earliest first."""
+
+    items: list[Slot]
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """A doctor and the next time they are free; `next` is None when nothing is free for a month."""
+
+    doctor_id: UUID
+    doctor_name: str
+    specialty: str
+    department_id: UUID
+    department_name: str
+    visit_minutes: int
+    accepts_first: bool
+    next: Slot | None
+
+
+class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`minutes` is for staff, who may also book between the offered slots; patients take a slot as it is offered."""
+
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+    reason: Note = ""
+    mode: Mode = Mode.IN_PERSON
+    minutes: Minutes | None = None
+
+
+class RescheduleAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """To another time, and to another doctor if one is named."""
+
+    starts_at: Instant
+    doctor_id: UUID | None = None
+    minutes: Minutes | None = None
+    reason: Note = ""
+
+
+class Why(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Note = ""
+
+
+class Because(Struct, frozen=True, forbid_unknown_fields=True):
+    """A reason that has to be given."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class Appointment(Struct, frozen=True, kw_only=True):
+    """A visit. `local_start` and `zone` keep what was agreed with the patient, should the zone's rules change.
+
+    `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled).
+    """
+
+    id: UUID
+    patient_id: UUID
+    patient_name: str
+    doctor_id: UUID
+    doctor_name: str
+    department_id: UUID
+    department_name: str
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str
+    zone: str
+    mode: Mode
+    reason: str
+    status: Status
+    status_reason: str
+    location: str
+    created_at: datetime
+    changed_at: datetime
+    version: int
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a visit."""
+
+    version: int
+    at: datetime
+    status: Status
+    by: str
+    starts_at: datetime
+    reason: str
+
+
+class OpenVisits(Struct, frozen=True):
+    count: int
+
+
+class Clash(Struct, frozen=True, kw_only=True):
+    """What blocks: the doctor's or the patient's time, from and until. Never who."""
+
+    whose: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class TimeIsTaken(Conflict):
+    """This time has just gone. `conflicts` says what blocks it, `alternatives` are the nearest free times."""
+
+
+class SlotNotOffered(Refusal):
+    """The doctor does not see patients at that time. `alternatives` are the nearest free times."""
+
+
+class TimeIsPast(Refusal):
+    """This time has passed. Choose one to come."""
+
+
+class DoctorNotAvailable(Refusal):
+    """This doctor does not take visits here."""
+
+
+class PatientNotActive(Refusal):
+    """This patient's record is closed; no visit can be booked."""
+
+
+class NotInThisState(Conflict):
+    """The visit is no longer in a state that allows this. `status` says how it stands."""
+
+
+class TooEarly(Refusal):
+    """This can be said when the time of the visit has come."""
+
+
+DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
+BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
+ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
+BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable]
+STEPS = [NotFound, NotInThisState]
+
+
+class Appointments(Contract, context="appointments"):
+    @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
+    async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
+                    department_id: UUID | None = None) -> Slots:
+        """Free slots of a doctor or a department, at most 62 days at a time; the past is left out."""
+
+    @get("/slots/earliest", allow={ANYONE: ANY})
+    async def earliest(self, caller: Caller, department_id: UUID | None = None) -> list[Opening]:
+        """Every doctor with the next free time, soonest first."""
+
+    @post("/appointments", status=201, allow=BOOKERS, refuses=[*BOOKING, NotFound, PatientNotActive])
+    async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
+        """Book a visit; the slot is taken or the call is refused, never both."""
+
+    @get("/appointments", allow=BOOKERS, refuses=[NotFound])
+    async def appointments(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
+                           department_id: UUID | None = None, day: date | None = None, from_: Instant | None = None,
+                           to: Instant | None = None, status: Status | None = None, limit: Limit = 25,
+                           cursor: Cursor | None = None) -> Page[Appointment]:
+        """Visits by their start, within reach. `day` is a day in the hospital's zone."""
+
+    @get("/appointments/open", allow={SERVICE: ANY})
+    async def open_visits(self, caller: Caller, patient_id: UUID) -> OpenVisits:
+        """How many visits this patient still has before them."""
+
+    @get("/appointments/{appointment_id}", allow=BOOKERS, refuses=[NotFound])
+    async def appointment(self, caller: Caller, appointment_id: UUID) -> Appointment:
+        """One visit."""
+
+    @get("/appointments/{appointment_id}/steps", allow=BOOKERS, refuses=[NotFound])
+    async def steps(self, caller: Caller, appointment_id: UUID) -> list[Step]:
+        """What happened to it, in order."""
+
+    @get("/appointments/{appointment_id}/calendar.ics", allow=BOOKERS, refuses=[NotFound], media="text/calendar")
+    async def calendar_file(self, caller: Caller, appointment_id: UUID) -> File:
+        """The visit for a calendar (RFC 5545); without the reason, because calendars are shared."""
+
+    @post("/appointments/{appointment_id}/accept", allow={DOCTOR: TREATING, RECEPTION: ANY, ADMIN: ANY}, refuses=STEPS)
+    async def accept(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
+        """Accept a requested visit."""
+
+    @post("/appointments/{appointment_id}/decline", allow={DOCTOR: TREATING, RECEPTION: ANY, ADMIN: ANY}, refuses=STEPS)
+    async def decline(self, caller: Caller, appointment_id: UUID, body: Because,
+                      if_match: int | None = None) -> Appointment:
+        """Decline a requested visit and free its time; the patient reads the reason."""
+
+    @post("/appointments/{appointment_id}/reschedule", allow=BOOKERS, refuses=[*STEPS, *BOOKING])
+    async def reschedule(self, caller: Caller, appointment_id: UUID, body: RescheduleAppointment,
+                         if_match: int | None = None) -> Appointment:
+        """Move to another time: the new one is taken and the old one freed, or nothing happens."""
+
+    @post("/appointments/{appointment_id}/cancel", allow=BOOKERS, refuses=STEPS)
+    async def cancel(self, caller: Caller, appointment_id: UUID, body: Why, if_match: int | None = None) -> Appointment:
+        """Cancel, and free the time at once."""
+
+    @post("/appointments/{appointment_id}/check-in", allow=DESK, refuses=[*STEPS, TooEarly])
+    async def check_in(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
+        """The patient is here."""
+
+    @post("/appointments/{appointment_id}/start", allow=ON_THE_DAY, refuses=[*STEPS, TooEarly])
+    async def start(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
+        """The doctor sees the patient."""
+
+    @post("/appointments/{appointment_id}/complete", allow=ON_THE_DAY, refuses=STEPS)
+    async def complete(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
+        """The visit is over."""
+
+    @post("/appointments/{appointment_id}/no-show", allow=ON_THE_DAY, refuses=[*STEPS, TooEarly])
+    async def no_show(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
+        """The patient did not come."""

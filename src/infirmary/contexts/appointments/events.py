@@ -1,0 +1,70 @@
+"""What appointments announces. Aggregate: the visit. Never why it was made: that is clinical."""
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from infirmary.kernel.events import Event
+
+from .contract import Mode, Status
+
+
+class VisitChanged(Event, frozen=True, kw_only=True):
+    """What every one of them says. `by_account` made the change, and need not be told of it."""
+
+    status: Status
+    patient_id: UUID
+    patient_name: str
+    doctor_id: UUID
+    doctor_name: str
+    department_id: UUID
+    department_name: str
+    starts_at: datetime
+    ends_at: datetime
+    mode: Mode
+    location: str
+    by_account: UUID | None
+    created_at: datetime
+
+
+class AppointmentRequested(VisitChanged, frozen=True, kw_only=True):
+    """A patient asks for a time that the department wants to accept first."""
+
+
+class AppointmentBooked(VisitChanged, frozen=True, kw_only=True):
+    """A time is booked."""
+
+
+class AppointmentAccepted(VisitChanged, frozen=True, kw_only=True):
+    """A requested time is booked now."""
+
+
+class AppointmentDeclined(VisitChanged, frozen=True, kw_only=True):
+    """A requested time will not be; it is free again."""
+
+
+class AppointmentRescheduled(VisitChanged, frozen=True, kw_only=True):
+    """The visit has another time (and perhaps doctor); the old one is free again."""
+
+    previous_starts_at: datetime
+    previous_doctor_id: UUID
+
+
+class AppointmentCancelled(VisitChanged, frozen=True, kw_only=True):
+    """The visit will not be; its time is free again."""
+
+
+class PatientCheckedIn(VisitChanged, frozen=True, kw_only=True):
+    """The patient is here."""
+
+
+class VisitStarted(VisitChanged, frozen=True, kw_only=True):
+    """The doctor sees the patient."""
+
+
+class VisitCompleted(VisitChanged, frozen=True, kw_only=True):
+    """The visit is over."""
+
+
+class PatientDidNotCome(VisitChanged, frozen=True, kw_only=True):
+    """The patient did not come."""

@@ -1,0 +1,1 @@
+"""Who did what to whose record: every entry of every context, kept and searchable."""

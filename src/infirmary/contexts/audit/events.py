@@ -1,0 +1,1 @@
+"""What audit announces: nothing. Entries arrive here as `kernel.audit.Audited`."""

@@ -1,0 +1,34 @@
+"""What identity announces."""
+from __future__ import annotations
+
+from uuid import UUID
+
+from infirmary.kernel.events import Event
+
+
+class AccountOpened(Event, frozen=True, kw_only=True):
+    """Aggregate: the account."""
+
+    name: str
+    roles: list[str]
+    patient_id: UUID | None
+    doctor_id: UUID | None
+
+
+class PasswordResetRequested(Event, frozen=True, kw_only=True):
+    """Aggregate: the reset. The link itself is asked for when the e-mail is written."""
+
+    account_id: UUID
+    invitation: bool
+
+
+class PasswordChanged(Event, frozen=True, kw_only=True):
+    """Aggregate: a fresh id per change. The owner is told, in case it was not they who did it."""
+
+    account_id: UUID
+
+
+class RefreshTokenReused(Event, frozen=True, kw_only=True):
+    """Aggregate: the session, which has been ended. Somebody may hold a copied token."""
+
+    account_id: UUID

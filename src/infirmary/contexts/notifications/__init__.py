@@ -1,0 +1,1 @@
+"""Telling people: the inbox in the app, e-mail, and a log of what was delivered."""

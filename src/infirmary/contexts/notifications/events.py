@@ -1,0 +1,1 @@
+"""What notifications announces: nothing yet that anybody listens to."""

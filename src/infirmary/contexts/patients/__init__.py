@@ -1,0 +1,1 @@
+"""The register: who our patients are and how to reach them."""

@@ -1,0 +1,1 @@
+"""What reports announces: nothing. It listens."""

@@ -1,0 +1,1 @@
+"""The house and its people: departments, doctors and other staff, working hours, leave."""

@@ -1,0 +1,1 @@
+"""What every context is built on. Generic: no word of the hospital appears here."""

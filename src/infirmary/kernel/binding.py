@@ -1,0 +1,270 @@
+"""The HTTP end of a contract: routes made from the declared operations.
+
+The web framework routes; reading and answering is done here with msgspec, so that what a contract declares (bounds,
+unknown fields, required headers) is exactly what is enforced, and every refusal is problem+json with the field named.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from inspect import Parameter
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream as StreamResponse
+
+from .access import NOBODY, Caller
+from .client import ask_service
+from .contract import Contract, File, Operation, Stream, wire_name
+from .database.db import Database
+from .database.errors import ConnectionLost, OutcomeUnknown, Transient, UniqueViolation
+from .errors import (
+    Broken,
+    FieldError,
+    KeyReused,
+    Malformed,
+    NotFound,
+    NotSignedIn,
+    Refusal,
+    RoleMayNot,
+    StaleVersion,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+    VersionMissing,
+)
+from .idempotency import answer_before, fingerprint
+from .request import Once, current
+
+log = structlog.get_logger()
+Method = Callable[..., Awaitable[Any]]
+Authenticate = Callable[[str], Caller]   # bearer token -> caller, or NotSignedIn
+_ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_KEY = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class Routes:
+    """All operations of one context as HTTP route handlers."""
+
+    def __init__(self, contract: type[Contract], service: Contract, db: Database, authenticate: Authenticate) -> None:
+        self._db, self._authenticate = db, authenticate
+        self.handlers = [self._route(operation, getattr(service, operation.name))
+                         for operation in contract.operations.values()]
+
+    def _route(self, operation: Operation, method: Method) -> HTTPRouteHandler:
+        read = Reader(operation)
+        answered = "Idempotency-Key" if operation.verb == "POST" else ""
+
+        async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
+            caller = NOBODY
+            try:
+                caller = self._caller(request)
+                caller.permitted(operation.allow)   # before the body is looked at: strangers learn nothing from it
+                given, raw = await read(request)
+                once = self._once(request, operation, caller, raw) if answered else None
+                if once is None:
+                    answer = await ask_service(operation, method, caller, **given)
+                else:
+                    answer = await self._answered_once(once, operation, method, caller, given)
+                return respond(operation, answer)
+            except Refusal as refusal:
+                await self._remember_denial(operation, caller, refusal)
+                return refused(refusal)
+            except Exception as error:   # noqa: BLE001 – the last line: a clear answer, and the fault in the log
+                return refused(_fault(operation, error))
+
+        handler.__name__ = operation.name
+        path = re.sub(r"{(\w+)}", r"{\1:str}", operation.prefix + operation.path)
+        return HTTPRouteHandler(path, http_method=operation.verb, status_code=operation.status,  # type: ignore[arg-type]
+                                include_in_schema=False, opt={"operation": operation})(handler)
+
+    def _caller(self, request: Request[Any, Any, Any]) -> Caller:
+        given = request.headers.get("authorization")
+        if given is None:
+            return NOBODY
+        kind, _, token = given.partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise NotSignedIn
+        return self._authenticate(token)
+
+    @staticmethod
+    def _once(request: Request[Any, Any, Any], operation: Operation, caller: Caller, raw: bytes) -> Once | None:
+        key = request.headers.get("idempotency-key")
+        if key is None or caller.account_id is None:   # nobody's keys cannot be told apart
+            return None
+        if not _KEY.fullmatch(key):
+            raise Malformed(errors=[FieldError("Idempotency-Key", "Use 1 to 64 visible ASCII characters.")])
+        mark = fingerprint(request.url.path.encode(), request.scope["query_string"], raw)
+        return Once(operation.context, caller.account_id, operation.name, key, mark)
+
+    async def _answered_once(self, once: Once, operation: Operation, method: Method, caller: Caller,
+                             given: dict[str, Any]) -> Any:
+        before = await answer_before(self._db, once)
+        if before is None:
+            mark = current.set(msgspec.structs.replace(current.get(), once=once))
+            try:
+                return await ask_service(operation, method, caller, **given)
+            except KeyReused:
+                raise
+            except (Refusal, UniqueViolation):
+                # Perhaps refused because the same request, sent twice at once, has just succeeded.
+                before = await answer_before(self._db, once, lost_a_race=True)
+                if before is None:
+                    raise
+            finally:
+                current.reset(mark)
+        return msgspec.convert(before.answer, type=operation.answer)
+
+    async def _remember_denial(self, operation: Operation, caller: Caller, refusal: Refusal) -> None:
+        """Who was refused what: authentication faults stay in the metrics, denials of somebody known are audited."""
+        if caller.account_id is None or not isinstance(refusal, RoleMayNot | NotFound):
+            return
+        try:
+            async with self._db.transaction() as tx:
+                tx.audit("access.denied", caller, outcome="refused", entity=operation.id, code=refusal.code)
+        except Exception as error:   # noqa: BLE001 – the answer is a refusal either way
+            log.error("denial_not_audited", operation=operation.id, exc_info=error)
+
+
+class Reader:
+    """Turns a request into the arguments of one operation; compiled once per operation."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        hints = operation.hints
+        self._paths = [(name, hints[name]) for name in operation.path_names]
+        defaults = {p.name: p.default for p in operation.parameters}
+        fields = [(name, hints[name]) if defaults[name] is Parameter.empty else (name, hints[name], defaults[name])
+                  for name in operation.query_names]
+        self._query = msgspec.defstruct(f"{operation.name}_query", sorted(fields, key=len),
+                                        rename={name: wire_name(name) for name in operation.query_names},
+                                        forbid_unknown_fields=True)
+        self._body = None if operation.body is None or operation.form else msgspec.json.Decoder(operation.body)
+
+    async def __call__(self, request: Request[Any, Any, Any]) -> tuple[dict[str, Any], bytes]:
+        """The arguments, and the raw body. Refuses with the fields named."""
+        operation, given, raw = self._operation, {}, b""
+        for name, kind in self._paths:
+            try:
+                given[name] = msgspec.convert(request.path_params[name], type=kind, strict=False)
+            except msgspec.ValidationError as error:
+                raise NotFound from error
+        query = self._from_query(request.scope["query_string"])
+        for name in operation.query_names:
+            given[name] = getattr(query, name)
+        if operation.wants_version is not None:
+            given["if_match"] = self._version(request.headers.get("if-match"))
+        if operation.body is not None:
+            try:
+                raw = await request.body()
+            except RequestEntityTooLarge as error:
+                raise TooLarge from error
+            given["body"] = self._from_body(request.headers.get("content-type", ""), raw)
+        return given, raw
+
+    def _from_query(self, raw: bytes) -> Any:
+        pairs = _pairs(raw)
+        try:
+            return msgspec.convert(pairs, type=self._query, strict=False)
+        except msgspec.ValidationError as error:
+            raise malformed(error) from error
+
+    def _version(self, given: str | None) -> int | None:
+        if given is None:
+            if self._operation.wants_version:
+                raise VersionMissing
+            return None
+        match = _ETAG.fullmatch(given.strip())
+        if match is None:
+            raise StaleVersion   # RFC 9110: a tag that matches nothing is a failed precondition
+        return int(match[1])
+
+    def _from_body(self, media: str, raw: bytes) -> Any:
+        kind = media.partition(";")[0].strip().lower()
+        try:
+            if self._body is None:
+                if kind != "application/x-www-form-urlencoded":
+                    raise UnsupportedMediaType("Send this as application/x-www-form-urlencoded.")
+                return msgspec.convert(_pairs(raw), type=self._operation.body, strict=False)
+            if kind != "application/json":
+                raise UnsupportedMediaType("Send this as application/json.")
+            if b"\\u0000" in raw:   # no database keeps it, and no name contains it
+                raise Malformed(errors=[FieldError("", "Leave out the character U+0000.")])
+            return self._body.decode(raw)
+        except msgspec.ValidationError as error:
+            raise malformed(error) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(errors=[FieldError("", "This is not valid JSON in UTF-8.")]) from error
+
+
+def _pairs(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=False, errors="strict")
+    except (UnicodeDecodeError, ValueError) as error:
+        raise Malformed(errors=[FieldError("", "This is not valid UTF-8, percent-encoded.")]) from error
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed(errors=[FieldError("", "Name each field once.")])
+    if any("\0" in text for pair in pairs for text in pair):
+        raise Malformed(errors=[FieldError("", "Leave out the character U+0000.")])
+    return found
+
+
+_AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+def malformed(error: msgspec.ValidationError) -> Malformed:
+    """msgspec says what is wrong and where; we say it per field."""
+    match = _AT.match(str(error))
+    text, field = (match[1], match[2] or "") if match else (str(error), "")
+    if "field `" in text and (named := _NAMED.search(text)):
+        field = ".".join(filter(None, (field, named[1])))
+        text = ("This field is not known here; leave it out." if "unknown" in text else "This field is needed.")
+    return Malformed(errors=[FieldError(field.removesuffix("[...]"), text)])
+
+
+def respond(operation: Operation, answer: Any) -> Response[Any]:
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(answer, File):
+        headers["Content-Disposition"] = f'attachment; filename="{answer.name}"'
+        return Response(answer.content, media_type=operation.media, headers=headers, status_code=operation.status)
+    if isinstance(answer, Stream):
+        return StreamResponse(answer.chunks, media_type="text/event-stream",
+                              headers={**headers, "X-Accel-Buffering": "no"})
+    version = getattr(answer, "version", None)
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    return Response(msgspec.json.encode(answer), media_type="application/json", headers=headers,
+                    status_code=operation.status)
+
+
+def refused(refusal: Refusal) -> Response[bytes]:
+    """Any refusal as problem+json."""
+    headers = {"Cache-Control": "no-store"}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    elif refusal.status in (429, 503):
+        headers["Retry-After"] = "1"
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(refusal.problem(current.get().id)), status_code=refusal.status,
+                    media_type="application/problem+json", headers=headers)
+
+
+def _fault(operation: Operation, error: Exception) -> Refusal:
+    """What is no refusal of ours: a database that is away, or a fault."""
+    match error:
+        case OutcomeUnknown():
+            return Unavailable("We cannot tell whether this was done. Ask again with the same Idempotency-Key, or look.")
+        case ConnectionLost() | Transient():
+            return Unavailable()
+        case OverflowError():
+            return Malformed("A number or a date is out of range.")
+    log.error("operation_failed", operation=operation.id, exc_info=error)
+    return Broken()

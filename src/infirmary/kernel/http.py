@@ -1,0 +1,91 @@
+"""One process's HTTP face: the framework, and around it one layer that names, counts and logs each request."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+
+from . import request as context
+from .binding import refused
+from .errors import Broken, Malformed, MethodNotAllowed, NoSuchPath, Refusal, TooLarge
+from .telemetry import REQUESTS, SECONDS
+
+log = structlog.get_logger()
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
+BODY_LIMIT = 1 << 20   # bytes
+
+
+def build_app(handlers: Sequence[ControllerRouterHandler], *, security: dict[str, str], lifespan: Sequence[Any] = (),
+              ) -> ASGIApp:
+    """The ASGI app: routes, and every refusal of the framework itself as problem+json."""
+
+    def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        return refused(_as_refusal(error))
+
+    app = Litestar(list(handlers), lifespan=list(lifespan), openapi_config=None, logging_config=None,
+                   exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
+                   request_max_body_size=BODY_LIMIT)
+    return Observed(app, security)
+
+
+def _as_refusal(error: Exception) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case NotFoundException():
+            return NoSuchPath()
+        case MethodNotAllowedException():
+            return MethodNotAllowed()
+        case HTTPException(status_code=413):
+            return TooLarge()
+        case HTTPException(status_code=status) if status < 500:
+            return Malformed()
+    log.error("request_failed", exc_info=error)
+    return Broken()
+
+
+class Observed:
+    """Outermost: gives each request its id, adds the security headers, counts and logs. Pure ASGI: 4 us, not 250."""
+
+    def __init__(self, app: ASGIApp, security: dict[str, str]) -> None:
+        self._app = app
+        self._security = [(name.lower().encode(), value.encode()) for name, value in security.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = perf_counter(), 500
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())
+        client = scope.get("client")
+        mark = context.current.set(context.Request(request_id, client[0] if client else ""))
+
+        async def with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()),
+                                      *((n, v) for n, v in self._security if n not in present)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_headers)
+        finally:
+            context.current.reset(mark)
+            handler = scope.get("route_handler")
+            operation = handler.opt.get("operation") if handler else None
+            name = operation.id if operation else getattr(handler, "handler_name", "none")
+            seconds = perf_counter() - begun
+            REQUESTS.labels(name, status).inc()
+            SECONDS.labels(name).observe(seconds)
+            log.info("request", request_id=request_id, method=scope["method"], operation=name, status=status,
+                     ms=round(seconds * 1000, 2))   # the operation, not the path: paths carry ids

@@ -1,0 +1,74 @@
+"""Idempotency-Key: one effect, and the same answer for every repetition (draft-ietf-httpapi-idempotency-key-header).
+
+The key, the effect and the answer are committed together by `tx.answer(...)`. Refusals are not kept: a request that
+changed nothing may be tried again. Keys are forgotten after `KEPT`.
+"""
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Column, Index, String, Table, bindparam, delete
+
+from .database.columns import Id, Json, UtcDateTime
+from .database.rows import Rows
+from .database.statement import Statement
+from .errors import KeyReused
+from .outbox import kernel_tables
+
+if TYPE_CHECKING:
+    from .database.db import Database
+    from .request import Once
+
+KEPT = timedelta(hours=72)
+
+
+class Answered(msgspec.Struct, frozen=True):
+    principal: UUID
+    operation: str
+    key: str
+    fingerprint: str
+    answer: Any
+    answered_at: datetime
+
+
+answered = Table(
+    "answered", kernel_tables,
+    Column("principal", Id, primary_key=True),
+    Column("operation", String(80), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", Json),
+    Column("answered_at", UtcDateTime, nullable=False),
+    Index("answered_answered_at", "answered_at"))
+
+ANSWERS = Rows(answered, Answered, key="key", version=None)
+_before = ANSWERS.find(answered.c.principal == bindparam("principal"), answered.c.operation == bindparam("operation"),
+                       answered.c.key == bindparam("key"))
+_forget = Statement(delete(answered).where(answered.c.answered_at < bindparam("before")))
+
+
+def fingerprint(*parts: bytes) -> str:
+    """SHA-256 over what makes two requests the same: path, query and body."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+async def answer_before(db: Database, once: Once, *, lost_a_race: bool = False) -> Answered | None:
+    """What this key was answered with; refuses (422) when it stood on another request.
+
+    After a lost race it is asked in a writing transaction: that one ends after the winner's commit, which on SQLite
+    may still be under way.
+    """
+    async with db.transaction() if lost_a_race else db.reading() as asked:
+        found = await asked.one(_before, principal=once.principal, operation=once.operation, key=once.key)
+    if found is not None and found.fingerprint != once.fingerprint:
+        raise KeyReused
+    return found
+
+
+async def forget_old_answers(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.run(_forget, before=db.clock.now() - KEPT)

@@ -1,0 +1,179 @@
+"""Access tokens (RFC 9068, EdDSA): keys on disk with rotation, signing, verifying, and what was revoked since."""
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from jwt.algorithms import OKPAlgorithm
+
+from .access import Caller, caller_of
+from .clock import Clock
+from .errors import NotSignedIn, Unavailable
+
+LIFETIME = timedelta(minutes=10)
+PUBLISHED_AHEAD = timedelta(minutes=10)   # twice as long as anybody may keep our key set
+RETIRED_AFTER = 2 * LIFETIME
+CACHED_TOKENS = 20_000
+STALE_AFTER = timedelta(seconds=30)
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One signing key. It signs from `active_from` on; until then others have time to learn it."""
+
+    kid: str
+    active_from: datetime
+    private: str   # base64url of the 32 raw bytes, as `d` in RFC 8037
+
+    @property
+    def signing(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(jwt.utils.base64url_decode(self.private))
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        public: dict[str, Any] = OKPAlgorithm.to_jwk(self.signing.public_key(), as_dict=True)
+        return {**public, "kid": self.kid, "alg": "EdDSA", "use": "sig"}
+
+
+class KeyRing:
+    """The signing keys in a folder that only this service can read: next, current and previous."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+        self._read_at: float = -1
+        self._keys: list[Key] = []
+
+    @property
+    def keys(self) -> list[Key]:
+        """All keys, oldest first; read again when the folder has changed."""
+        changed = self._folder.stat().st_mtime_ns if self._folder.exists() else 0
+        if changed != self._read_at:
+            found = [msgspec.json.decode(file.read_bytes(), type=Key) for file in self._folder.glob("*.key")]
+            self._keys, self._read_at = sorted(found, key=lambda key: key.active_from), changed
+        return self._keys
+
+    @property
+    def current(self) -> Key:
+        now = self._clock.now()
+        active = [key for key in self.keys if key.active_from <= now]
+        return active[-1] if active else self._add(now)
+
+    def jwks(self) -> dict[str, Any]:
+        return {"keys": [key.jwk for key in (self.keys or [self.current])]}
+
+    def rotate(self) -> Key:
+        """Publish the next key now, sign with it a little later, and forget keys that no living token was signed with."""
+        now = self._clock.now()
+        new = self._add(now + PUBLISHED_AHEAD if self.keys else now)
+        signing_since = {older.kid: newer.active_from for older, newer in zip(self.keys, self.keys[1:], strict=False)}
+        for key in list(self.keys):
+            if key.kid in signing_since and signing_since[key.kid] + RETIRED_AFTER < now:
+                (self._folder / f"{key.kid}.key").unlink()
+        return new
+
+    def _add(self, active_from: datetime) -> Key:
+        raw = Ed25519PrivateKey.generate().private_bytes_raw()
+        key = Key(secrets.token_hex(8), active_from, jwt.utils.base64url_encode(raw).decode())
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._folder / f"{key.kid}.key"
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:   # noqa: PTH123 – needs the mode
+            out.write(msgspec.json.encode(key))
+        self._read_at = -1
+        return key
+
+
+class Signer:
+    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, clock: Clock) -> None:
+        self._ring, self._issuer, self._audience, self._clock = ring, issuer, audience, clock
+
+    def sign(self, *, account_id: UUID, session_id: UUID, name: str, roles: list[str],
+             subjects: Mapping[str, UUID]) -> str:
+        now = self._clock.now()
+        key = self._ring.current
+        return jwt.encode(
+            {"iss": self._issuer, "aud": self._audience, "sub": str(account_id), "sid": str(session_id), "name": name,
+             "roles": roles, "subjects": {field: str(value) for field, value in subjects.items()},
+             "iat": now.timestamp(), "exp": int((now + LIFETIME).timestamp())},
+            key.signing, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": key.kid})
+
+
+class Revocations:
+    """What ended before its token did. Fed from the identity service every few seconds; when the feed has been silent
+    for too long, nobody is trusted (fail closed)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: dict[UUID, datetime] = {}   # session or account -> tokens issued before this are void
+        self.heard_at = clock.now()
+
+    def learn(self, revoked: Mapping[UUID, datetime]) -> None:
+        """The whole list as it stands now."""
+        self._since = dict(revoked)
+        self.heard_at = self._clock.now()
+
+    def add(self, whose: UUID) -> None:
+        self._since[whose] = self._clock.now()
+
+    def check(self, caller: Caller, issued_at: float) -> None:
+        if self._clock.now() - self.heard_at > STALE_AFTER:
+            raise Unavailable("Sign-ins cannot be checked just now. Nothing was lost; try again shortly.", retry_after=5)
+        for whose in (caller.session_id, caller.account_id):
+            if whose is not None and (since := self._since.get(whose)) and issued_at <= since.timestamp():
+                raise NotSignedIn("This sign-in has ended. Sign in again.")
+
+
+class Verifier:
+    """Token -> Caller. One algorithm, pinned keys, header hints (jku, jwk, x5u) ignored; verified tokens are cached,
+    but expiry and revocation are looked at every time."""
+
+    def __init__(self, public: Callable[[str], Ed25519PublicKey | None], *, issuer: str, audience: str, clock: Clock,
+                 revocations: Revocations) -> None:
+        self._public, self._issuer, self._audience, self._clock = public, issuer, audience, clock
+        self._revocations = revocations
+        self._known: dict[str, tuple[Caller, float, float]] = {}
+
+    def caller(self, token: str) -> Caller:
+        known = self._known.get(token)
+        if known is None:
+            known = self._verified(token)
+            if len(self._known) >= CACHED_TOKENS:
+                self._known.clear()
+            self._known[token] = known
+        caller, issued_at, expires_at = known
+        if self._clock.now().timestamp() >= expires_at:
+            self._known.pop(token, None)
+            raise NotSignedIn("Your sign-in has expired. Sign in again, or refresh it.")
+        self._revocations.check(caller, issued_at)
+        return caller
+
+    def _verified(self, token: str) -> tuple[Caller, float, float]:
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._public(str(header.get("kid", "")))
+            if key is None or header.get("typ") != "at+jwt":
+                raise NotSignedIn
+            claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=self._audience, issuer=self._issuer,
+                                options={"require": ["exp", "iat", "sub", "sid"], "verify_exp": False,
+                                         "verify_iat": False, "verify_nbf": False})
+            return caller_of(claims, token), float(claims["iat"]), float(claims["exp"])
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NotSignedIn from error
+
+
+def public_keys(ring: KeyRing) -> Callable[[str], Ed25519PublicKey | None]:
+    """Look a key up in our own ring (a remote service asks the published key set instead)."""
+    known: dict[str, Ed25519PublicKey] = {}
+
+    def find(kid: str) -> Ed25519PublicKey | None:
+        if kid not in known:
+            known.update({key.kid: key.signing.public_key() for key in ring.keys})
+        return known.get(kid)
+
+    return find

@@ -1,0 +1,95 @@
+"""The whole hospital as one ASGI app: `granian --interface asgi infirmary.run.all_in_one:app`."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import structlog
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from infirmary.kernel import telemetry
+from infirmary.kernel.http import build_app
+from infirmary.sandbox.mail import MailCatcher
+from infirmary.settings import Settings, load
+from infirmary.web.app import handlers as page_handlers
+from infirmary.web.app import templates
+from infirmary.web.page import Site
+from infirmary.web.pages import mail
+
+from . import operations
+from .house import House
+
+log = structlog.get_logger()
+SETTINGS_FILE = "INFIRMARY_FILE"   # which settings file the workers read; set by the command line
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def settings_of_this_process() -> Settings:
+    environ = dict(os.environ)
+    file = environ.pop(SETTINGS_FILE, None)
+    return load(Path(file) if file else None, environ=environ)
+
+
+def site_of(house: House) -> Site:
+    """What the pages need of a house."""
+    return Site(house.settings, house.ask, house.clock, house.verifier.caller, house.secret("csrf"),
+                templates(house.settings.hospital.tz))
+
+
+class AllInOne:
+    """Opens the house when the server starts, and closes it when it stops."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            house, catcher = await self._open()
+        except Exception as error:   # noqa: BLE001 – the server must hear of it, whatever it was
+            log.error("start_failed", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await house.close()
+        if catcher:
+            await catcher.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> tuple[House, MailCatcher | None]:
+        settings = self._settings or settings_of_this_process()
+        telemetry.set_up_logs(level=settings.log_level, with_messages=not settings.production)
+        house = House(settings)
+        await house.open()
+        site = site_of(house)
+        catcher = None
+        more: list[Any] = []
+        if settings.mail.port == 0:
+            catcher = MailCatcher(settings.folder / "mail")
+            await catcher.start()
+            more = [mail.pages_of(catcher)]
+        self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)],
+                              security=SECURITY)
+        house.start()
+        return house, catcher
+
+
+app = AllInOne()

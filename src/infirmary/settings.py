@@ -1,0 +1,88 @@
+"""What an installation decides: one TOML file, or environment variables that begin with INFIRMARY_."""
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+
+from infirmary.kernel import settings
+
+
+class Environment(StrEnum):
+    DEMO = "demo"               # a made-up hospital on this machine, with its sign-ins printed
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Hospital(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: str = "Harbour Lane Hospital"
+    address: str = "Harbour Lane 4, 10 000 Port Ellen"
+    phone: str = "+353 1 555 010"
+    emergency: str = "112"
+    zone: str = "Europe/Dublin"
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where e-mail goes. `port` 0: a catcher inside this process, whose mails admin reads in the browser."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    sender: str = "no-reply@infirmary.localhost"
+    username: str = ""
+    password_file: str = ""
+    starttls: bool = False
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    environment: Environment = Environment.DEVELOPMENT
+    data: str = "data"                        # folder for databases, keys and the installation's secret
+    database: str = "sqlite://{data}/{context}.db"   # one database per context; {context} must appear
+    public_url: str = "http://127.0.0.1:8000"
+    log_level: str = "info"
+    hospital: Hospital = Hospital()
+    mail: Mail = Mail()
+
+    def database_url(self, context: str) -> str:
+        return self.database.format(data=self.data, context=context)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+    def weaknesses(self) -> list[str]:
+        """Why a production start must be refused; empty when it may go ahead."""
+        found = []
+        if not self.public_url.startswith("https://"):
+            found.append("public_url must begin with https://")
+        if "{context}" not in self.database:
+            found.append("database must contain {context}: each context has a database of its own")
+        if self.mail.port == 0:
+            found.append("mail.port is 0: a production hospital needs a real mail server")
+        if self.log_level == "debug":
+            found.append("log_level must not be debug")
+        return found
+
+
+def load(file: Path | None = None, **overrides: object) -> Settings:
+    """Settings from the file, the environment and the command line, in this order of increasing weight."""
+    made = settings.load(Settings, prefix="INFIRMARY", file=file, **overrides)
+    try:
+        ZoneInfo(made.hospital.zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise settings.SettingsRefused(f"hospital.zone: {made.hospital.zone!r} is no IANA time zone") from error
+    if made.production and (weak := made.weaknesses()):
+        raise settings.SettingsRefused("A production hospital does not start like this: " + "; ".join(weak))
+    return made
+
+

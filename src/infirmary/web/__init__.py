@@ -1,0 +1,1 @@
+"""The pages people see. They ask contexts only through contracts."""

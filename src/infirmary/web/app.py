@@ -1,0 +1,68 @@
+"""Puts the pages together: templates with their filters, static files, and every module of pages."""
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context as TemplateContext
+from litestar.static_files import create_static_files_router
+
+from .i18n import language
+from .page import Pages, Site
+from .pages import PAGES
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+def templates(zone: Any) -> Environment:
+    """Jinja with autoescape, undefined names refused, and the filters that know the hospital's zone and language."""
+    made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
+                       trim_blocks=True, lstrip_blocks=True, auto_reload=False, extensions=["jinja2.ext.do"])
+    manifest: dict[str, str] = (msgspec.json.decode((STATIC / "manifest.json").read_bytes())
+                                if (STATIC / "manifest.json").exists() else {})
+
+    def local(value: datetime | date) -> datetime | date:
+        return value.astimezone(zone) if isinstance(value, datetime) else value
+
+    def as_date(value: datetime | date) -> date:
+        value = local(value)
+        return value.date() if isinstance(value, datetime) else value
+
+    @pass_context
+    def day(context: TemplateContext, value: datetime | date) -> str:
+        return language(context["lang"]).day(as_date(value), context["today"])
+
+    @pass_context
+    def longday(context: TemplateContext, value: datetime | date) -> str:
+        return language(context["lang"]).long_day(as_date(value))
+
+    @pass_context
+    def clock(context: TemplateContext, value: datetime) -> str:
+        moment = local(value)
+        assert isinstance(moment, datetime)
+        return language(context["lang"]).time(moment)
+
+    @pass_context
+    def moment(context: TemplateContext, value: datetime) -> str:
+        return f"{day(context, value)}, {clock(context, value)}"
+
+    @pass_context
+    def age(context: TemplateContext, born: date) -> int:
+        today: date = context["today"]
+        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+    made.filters |= {"day": day, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local}
+    made.globals["static"] = lambda name: f"/static/{name}?v={manifest.get(name, '')}"
+    return made
+
+
+def handlers(site: Site, *more: Pages) -> list[Any]:
+    """Every page, and the static files (immutable: their address carries their hash)."""
+    static = create_static_files_router(
+        path="/static", directories=[STATIC], include_in_schema=False, html_mode=False,
+        cache_control=None, response_headers={"Cache-Control": "public, max-age=31536000, immutable"})   # type: ignore[arg-type]
+    return [static, *(handler for pages in (*PAGES, *more) for handler in pages.handlers(site))]

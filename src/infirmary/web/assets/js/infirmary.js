@@ -1,0 +1,11 @@
+// The one script of every page. Behaviour hangs on data attributes, so that parts swapped in by htmx need no set-up.
+import "./requests.js";
+import "./appearance.js";
+import "./clock.js";
+import "./dialogs.js";
+import "./forms.js";
+import "./keyboard.js";
+import "./large.js";
+import "./live.js";
+import "./toasts.js";
+import "./view.js";

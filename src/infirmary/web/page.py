@@ -1,0 +1,299 @@
+"""One page request: who asks, in which language, what was sent, and the ways to answer."""
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode
+from uuid import UUID
+
+import msgspec
+import structlog
+from jinja2 import Environment
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.handlers import HTTPRouteHandler
+
+from infirmary.contexts.identity.contract import Identity, TokenRequest, Tokens
+from infirmary.contexts.notifications.contract import Notifications
+from infirmary.kernel.access import NOBODY, Caller
+from infirmary.kernel.binding import malformed
+from infirmary.kernel.clock import Clock
+from infirmary.kernel.context import Ask
+from infirmary.kernel.contract import Contract
+from infirmary.kernel.errors import FieldError, Malformed, NotFound, NotSignedIn, Refusal, RoleMayNot, Unavailable
+from infirmary.kernel.request import current
+from infirmary.language import Role
+from infirmary.settings import Settings
+
+from . import menu
+from .i18n import Language, language_of
+
+C = TypeVar("C", bound=Contract)
+T = TypeVar("T")
+log = structlog.get_logger()
+REFRESH_COOKIE_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all pages share."""
+
+    settings: Settings
+    ask: Ask
+    clock: Clock
+    verify: Callable[[str], Caller]
+    csrf_secret: bytes
+    templates: Environment
+
+    @property
+    def secure(self) -> bool:
+        """`__Host-` cookies need HTTPS; browsers count a loopback address as secure too."""
+        return self.settings.public_url.startswith("https://")
+
+    def cookie_name(self, name: str) -> str:
+        return f"__Host-{name}" if self.secure else name
+
+
+@dataclass
+class Page:
+    site: Site
+    request: Request[Any, Any, Any]
+    caller: Caller = NOBODY
+    form: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)   # fields of the form that may be named many times
+    cookies: list[Cookie] = field(default_factory=list)
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
+
+    @property
+    def language(self) -> Language:
+        return language_of(self.request.headers.get("accept-language", ""))
+
+    @property
+    def now(self) -> datetime:
+        """The present, on the hospital's clock."""
+        return self.site.clock.now().astimezone(self.settings.hospital.tz)
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def from_htmx(self) -> bool:
+        return self.request.headers.get("hx-request") == "true"
+
+    def id(self, name: str) -> UUID:
+        """An id from the path; what is none is not there."""
+        try:
+            return UUID(self.request.path_params[name])
+        except ValueError as error:
+            raise NotFound from error
+
+    def ask(self, contract: type[C], /) -> C:
+        return self.site.ask(contract)
+
+    def read(self, into: type[T], **more: Any) -> T:
+        """The form as a request of a contract; empty fields count as left out. Malformed names the fields."""
+        wanted = {one.encode_name for one in msgspec.structs.fields(into)}   # type: ignore[type-var]
+        given: dict[str, Any] = {name: value.strip() for name, value in self.form.items()
+                                 if name in wanted and value.strip()}
+        try:
+            return msgspec.convert({**given, **more}, type=into, strict=False)
+        except msgspec.ValidationError as error:
+            raise malformed(error) from error
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    async def render(self, template: str, *, status: int = 200, here: str = "", headers: dict[str, str] | None = None,
+                     **context: Any) -> Response[bytes]:
+        language = self.language
+        unread = 0
+        if self.caller.account_id is not None and not self.from_htmx:
+            unread = await self._unread()
+        text = self.site.templates.get_template(template).render(
+            _=language.gettext, ngettext=language.ngettext, lang=language.code, dir=language.direction,
+            csp_nonce=self.nonce, csrf_token=self._csrf_token(), hospital=self.settings.hospital,
+            user=menu.user_of(self.caller), tabs=menu.tabs_of(self.caller), here=here, unread=unread, now=self.now,
+            today=self.today, page=self, demo=self.settings.environment.value == "demo", **context)
+        return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
+                                     headers=headers))
+
+    async def _unread(self) -> int:
+        try:
+            return (await self.ask(Notifications).unread(self.caller)).count
+        except Unavailable:   # the bell can wait; the page must not
+            return 0
+
+    def redirect(self, to: str, *, toast: str = "", undo: str = "") -> Response[bytes]:
+        """See other. `toast` is shown once on the next page; `undo` is where its button posts to."""
+        if toast:
+            said = quote(msgspec.json.encode({"text": toast, "undo": undo}).decode(), safe="")
+            self._set("toast", said, seconds=60, script=True)
+        if self.from_htmx:
+            return self._finish(Response(b"", status_code=204, headers={"HX-Redirect": to}))
+        return self._finish(Response(b"", status_code=303, headers={"Location": to}))
+
+    def json(self, value: Any) -> Response[bytes]:
+        return self._finish(Response(msgspec.json.encode(value), media_type="application/json"))
+
+    def _finish(self, response: Response[bytes]) -> Response[bytes]:
+        for cookie in self.cookies:
+            response.set_cookie(cookie)
+        response.headers["Content-Security-Policy"] = content_security_policy(self.nonce)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Vary", "Cookie, Accept-Language, HX-Request")
+        return response
+
+    # --- session ---------------------------------------------------------------------------------------------------
+
+    def _set(self, name: str, value: str, *, seconds: int | None = None, script: bool = False) -> None:
+        self.cookies.append(Cookie(self.site.cookie_name(name), value, path="/", httponly=not script,
+                                   secure=self.site.secure, samesite="lax", max_age=seconds))
+
+    def _get(self, name: str) -> str:
+        return self.request.cookies.get(self.site.cookie_name(name), "")
+
+    def sign_in(self, tokens: Tokens) -> None:
+        self._set("access", tokens.access_token)
+        self._set("refresh", tokens.refresh_token, seconds=REFRESH_COOKIE_DAYS * 86400)
+        self.caller = self.site.verify(tokens.access_token)
+
+    def sign_out(self) -> None:
+        for name in ("access", "refresh"):
+            self._set(name, "", seconds=0)
+        self.caller = NOBODY
+
+    @property
+    def refresh_token(self) -> str:
+        return self._get("refresh")
+
+    async def recognise(self) -> None:
+        """Whose cookies these are; an access token that has run out is traded for a new one."""
+        try:
+            if access := self._get("access"):
+                self.caller = self.site.verify(access)
+                return
+        except NotSignedIn:
+            pass
+        if self.refresh_token:
+            try:
+                self.sign_in(await self.ask(Identity).token(
+                    NOBODY, TokenRequest(grant_type="refresh_token", refresh_token=self.refresh_token)))
+            except NotSignedIn:
+                self.sign_out()
+
+    # --- cross-site request forgery --------------------------------------------------------------------------------
+
+    def _csrf_token(self) -> str:
+        seed = self._get("csrf")
+        if not seed:
+            seed = next((c.value or "" for c in self.cookies if c.key == self.site.cookie_name("csrf")), "")
+        if not seed:
+            seed = secrets.token_urlsafe(18)
+            self._set("csrf", seed, seconds=REFRESH_COOKIE_DAYS * 86400)
+        return hmac.new(self.site.csrf_secret, seed.encode(), sha256).hexdigest()
+
+    def check_csrf(self) -> None:
+        given = self.request.headers.get("x-csrf-token") or self.form.get("csrf", "")
+        same_site = self.request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+        if not (same_site and self._get("csrf") and hmac.compare_digest(given.encode(), self._csrf_token().encode())):
+            raise FormExpired
+
+
+class FormExpired(Refusal):
+    """This form is too old, or came from another site. Nothing was changed; open the page again and repeat it."""
+
+    status = 403
+
+
+Handler = Callable[[Page], Awaitable[Response[Any]]]
+
+
+class Pages:
+    """The pages of one module: `@pages.get("/path", roles=[...])`. Without roles a page is for everybody."""
+
+    def __init__(self) -> None:
+        self._declared: list[tuple[str, str, frozenset[Role] | None, Handler]] = []
+
+    def get(self, path: str, *, roles: Collection[Role] | None = None) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, roles)
+
+    def post(self, path: str, *, roles: Collection[Role] | None = None) -> Callable[[Handler], Handler]:
+        return self._declare("POST", path, roles)
+
+    def _declare(self, verb: str, path: str, roles: Collection[Role] | None) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            self._declared.append((verb, path, None if roles is None else frozenset(roles), handler))
+            return handler
+
+        return declare
+
+    @property
+    def paths(self) -> list[tuple[str, str, frozenset[Role] | None]]:
+        return [(verb, path, roles) for verb, path, roles, _ in self._declared]
+
+    def handlers(self, site: Site) -> list[HTTPRouteHandler]:
+        return [_route(site, *declared) for declared in self._declared]
+
+
+def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, handler: Handler) -> HTTPRouteHandler:
+    async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
+        page = Page(site, request)
+        try:
+            await page.recognise()
+            if verb == "POST":
+                await _read_form(page)
+                page.check_csrf()
+            if roles is not None and not roles & page.caller.roles:
+                if page.caller.account_id is None:
+                    raise NotSignedIn
+                raise RoleMayNot
+            return await handler(page)
+        except NotSignedIn:
+            page.sign_out()
+            back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return page.redirect("/sign-in" + (f"?{urlencode({'next': back})}" if verb == "GET" and back != "/" else ""))
+        except Refusal as refusal:
+            return await show_refusal(page, refusal)
+
+    answer.__name__ = f"page_{handler.__name__}"
+    typed = re.sub(r"{(\w+)}", r"{\1:str}", path)
+    return HTTPRouteHandler(typed, http_method=verb, include_in_schema=False)(answer)   # type: ignore[arg-type]
+
+
+async def _read_form(page: Page) -> None:
+    try:
+        pairs = parse_qsl((await page.request.body()).decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Malformed from error
+    if any("\0" in text for pair in pairs for text in pair):
+        raise Malformed(errors=[FieldError("", "Leave out the character U+0000.")])
+    page.form = dict(pairs)
+    for name, value in pairs:
+        page.lists.setdefault(name, []).append(value)
+
+
+async def show_refusal(page: Page, refusal: Refusal) -> Response[Any]:
+    """A refusal nobody caught, as a page (or a piece of one) in the same voice."""
+    headers = {"Retry-After": str(refusal.retry_after or 1)} if refusal.status in (429, 503) else None
+    return await page.render("error.html", status=refusal.status, headers=headers, refusal=refusal,
+                             request_id=current.get().id, partial=page.from_htmx)
+
+
+def content_security_policy(nonce: str) -> str:
+    return ("default-src 'none'; script-src 'self'; "
+            f"style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; "
+            "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
