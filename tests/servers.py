@@ -33,10 +33,11 @@ HOME = "INFIRMARY_TEST_SERVERS"   # in the environment, so that children share t
 START_SECONDS = 60
 _alive: dict[str, int] = {}       # the owner's ends of the pipes,
 _owned: list[Path] = []           # and its directory
+_keepers: dict[str, subprocess.Popen[bytes]] = {}   # those that this process started
 _KEEPER = """
 signal=$1; shift
 "$@" >log 2>&1 & server=$!
-echo $server >pid
+echo $server >pid.new; mv pid.new pid
 cat >/dev/null
 kill -s $signal $server; wait $server
 rm -rf data pid port
@@ -79,6 +80,8 @@ def _let_go(engine: str) -> None:
         os.close(_alive.pop(engine))
         pid = _owned[-1] / engine / "pid"
         _until(lambda: not pid.exists(), "end", engine)
+        if engine in _keepers:
+            _keepers.pop(engine).wait()
 
 
 def unavailable(engine: str) -> str | None:
@@ -152,15 +155,16 @@ class _Server:
         data, start = self.directory / "data", {**_become(self.user), "cwd": self.directory}
         if os.geteuid() == 0:
             shutil.chown(self.directory, self.user)
+        shutil.rmtree(data, ignore_errors=True)   # of a start that failed
         installed = subprocess.run(self._install(data), **start, capture_output=True, text=True, check=False)
         if installed.returncode:
             raise RuntimeError(f"{self.engine}: {installed.stdout}{installed.stderr}")
         for _ in range(3):   # another process may take the free port before the server does
             port, pid = _free_port(), self.directory / "pid"
             with _open_to_read(self.directory / "alive") as alive:
-                keeper = subprocess.Popen(["/bin/sh", "-c", _KEEPER, "keeper", self.signal, *self._serve(data, port)],
-                                          stdin=alive, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                          start_new_session=True, **start)   # Ctrl-C is not for it
+                _keepers[self.engine] = keeper = subprocess.Popen(
+                    ["/bin/sh", "-c", _KEEPER, "keeper", self.signal, *self._serve(data, port)], stdin=alive,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **start)  # no Ctrl-C
             _until(pid.exists, "start", self.engine)
             if self._comes_up(int(pid.read_text()), port):
                 (self.directory / "port").write_text(str(port))

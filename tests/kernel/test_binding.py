@@ -47,7 +47,7 @@ async def world(db: Database) -> AsyncIterator[Any]:
     app = build_app(Routes(Toys, box, db, authenticate).handlers, security={"X-Content-Type-Options": "nosniff"})
     async with serving(app) as base, aiohttp.ClientSession() as http:
         yield SimpleNamespace(box=box, base=base, http=http, db=db, clients={
-            "in process": in_process(Toys, lambda: box), "over http": over_http(Toys, lambda: base, http)})
+            "in process": in_process(Toys, lambda: (box, db)), "over http": over_http(Toys, lambda: base, http)})
 
 
 async def raw(world: Any, verb: str, path: str, *, token: str = "keeper", **more: Any) -> tuple[int, Any, Any]:

@@ -19,14 +19,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream as StreamResponse
 
 from .access import NOBODY, Caller
-from .client import ask_service
+from .client import ask_once, ask_service
 from .contract import Contract, File, Operation, Stream, wire_name
 from .database.db import Database
-from .database.errors import ConnectionLost, OutcomeUnknown, Transient, UniqueViolation
+from .database.errors import ConnectionLost, OutcomeUnknown, Transient
 from .errors import (
     Broken,
     FieldError,
-    KeyReused,
     Malformed,
     NotFound,
     NotSignedIn,
@@ -38,8 +37,7 @@ from .errors import (
     UnsupportedMediaType,
     VersionMissing,
 )
-from .idempotency import answer_before, fingerprint
-from .request import Once, current
+from .request import current
 
 log = structlog.get_logger()
 Method = Callable[..., Awaitable[Any]]
@@ -58,19 +56,16 @@ class Routes:
 
     def _route(self, operation: Operation, method: Method) -> HTTPRouteHandler:
         read = Reader(operation)
-        answered = "Idempotency-Key" if operation.verb == "POST" else ""
 
         async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
             caller = NOBODY
             try:
                 caller = self._caller(request)
                 caller.permitted(operation.allow)   # before the body is looked at: strangers learn nothing from it
-                given, raw = await read(request)
-                once = self._once(request, operation, caller, raw) if answered else None
-                if once is None:
-                    answer = await ask_service(operation, method, caller, **given)
-                else:
-                    answer = await self._answered_once(once, operation, method, caller, given)
+                given = await read(request)
+                key = self._key(request, operation, caller)
+                answer = (await ask_service(operation, method, caller, **given) if key is None else
+                          await ask_once(self._db, key, operation, method, caller, given))
                 return respond(operation, answer)
             except Refusal as refusal:
                 await self._remember_denial(operation, caller, refusal)
@@ -93,32 +88,13 @@ class Routes:
         return self._authenticate(token)
 
     @staticmethod
-    def _once(request: Request[Any, Any, Any], operation: Operation, caller: Caller, raw: bytes) -> Once | None:
+    def _key(request: Request[Any, Any, Any], operation: Operation, caller: Caller) -> str | None:
         key = request.headers.get("idempotency-key")
-        if key is None or caller.account_id is None:   # nobody's keys cannot be told apart
+        if key is None or operation.verb != "POST" or caller.account_id is None:   # nobody's keys cannot be told apart
             return None
         if not _KEY.fullmatch(key):
             raise Malformed(errors=[FieldError("Idempotency-Key", "Use 1 to 64 visible ASCII characters.")])
-        mark = fingerprint(request.url.path.encode(), request.scope["query_string"], raw)
-        return Once(operation.context, caller.account_id, operation.name, key, mark)
-
-    async def _answered_once(self, once: Once, operation: Operation, method: Method, caller: Caller,
-                             given: dict[str, Any]) -> Any:
-        before = await answer_before(self._db, once)
-        if before is None:
-            mark = current.set(msgspec.structs.replace(current.get(), once=once))
-            try:
-                return await ask_service(operation, method, caller, **given)
-            except KeyReused:
-                raise
-            except (Refusal, UniqueViolation):
-                # Perhaps refused because the same request, sent twice at once, has just succeeded.
-                before = await answer_before(self._db, once, lost_a_race=True)
-                if before is None:
-                    raise
-            finally:
-                current.reset(mark)
-        return msgspec.convert(before.answer, type=operation.answer)
+        return key
 
     async def _remember_denial(self, operation: Operation, caller: Caller, refusal: Refusal) -> None:
         """Who was refused what: authentication faults stay in the metrics, denials of somebody known are audited."""
@@ -146,9 +122,9 @@ class Reader:
                                         forbid_unknown_fields=True)
         self._body = None if operation.body is None or operation.form else msgspec.json.Decoder(operation.body)
 
-    async def __call__(self, request: Request[Any, Any, Any]) -> tuple[dict[str, Any], bytes]:
-        """The arguments, and the raw body. Refuses with the fields named."""
-        operation, given, raw = self._operation, {}, b""
+    async def __call__(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """The arguments. Refuses with the fields named."""
+        operation, given = self._operation, dict[str, Any]()
         for name, kind in self._paths:
             try:
                 given[name] = msgspec.convert(request.path_params[name], type=kind, strict=False)
@@ -165,7 +141,7 @@ class Reader:
             except RequestEntityTooLarge as error:
                 raise TooLarge from error
             given["body"] = self._from_body(request.headers.get("content-type", ""), raw)
-        return given, raw
+        return given
 
     def _from_query(self, raw: bytes) -> Any:
         pairs = _pairs(raw)

@@ -15,9 +15,11 @@ import msgspec
 
 from .access import Caller
 from .contract import Contract, File, Operation, Stream, wire_name
-from .database.db import inside_transaction
+from .database.db import Database, inside_transaction
+from .database.errors import UniqueViolation
 from .errors import FieldError, Refusal, Unavailable
-from .request import current
+from .idempotency import answer_before, once_of
+from .request import changed, current
 
 C = TypeVar("C", bound=Contract)
 DEADLINE = 2.0     # seconds for one call, tries included
@@ -39,18 +41,42 @@ async def ask_service(operation: Operation, method: Callable[..., Awaitable[Any]
     return answer
 
 
+async def ask_once(db: Database, key: str, operation: Operation, method: Callable[..., Awaitable[Any]], caller: Caller,
+                   given: dict[str, Any]) -> Any:
+    """As `ask_service`, with an Idempotency-Key: asked again, the first answer comes back and nothing happens."""
+    assert caller.account_id is not None   # nobody's keys cannot be told apart
+    once = once_of(operation.context, operation.name, caller.account_id, key, given)
+    before = await answer_before(db, once)
+    if before is None:
+        try:
+            with changed(once=once, key=""):
+                return await ask_service(operation, method, caller, **given)
+        except (Refusal, UniqueViolation):
+            # Perhaps refused because the same request, sent twice at once, has just succeeded.
+            before = await answer_before(db, once, lost_a_race=True)
+            if before is None:
+                raise
+    return msgspec.convert(before.answer, type=operation.answer)
+
+
 def _outside_transaction(operation: Operation) -> None:
     if inside_transaction():
         raise RuntimeError(f"{operation.id} asked inside an open transaction: ask first, then write")
 
 
-def in_process(contract: type[C], find: Callable[[], C]) -> C:
+def in_process(contract: type[C], find: Callable[[], tuple[C, Database]]) -> C:
     """Ask the implementation in this process; `find` is late so that contexts may need each other."""
 
     def ask(operation: Operation) -> Callable[..., Any]:
-        async def call(_: Any, caller: Caller, *args: Any, **given: Any) -> Any:
+        async def call(self: Any, caller: Caller, *args: Any, **given: Any) -> Any:
             _outside_transaction(operation)
-            return await ask_service(operation, getattr(find(), operation.name), caller, *args, **given)
+            service, db = find()
+            method = getattr(service, operation.name)
+            if operation.verb == "POST" and (key := current.get().key) and caller.account_id is not None:
+                bound = operation.signature.bind(self, caller, *args, **given).arguments
+                asked = {name: value for name, value in bound.items() if name not in ("self", "caller")}
+                return await ask_once(db, key, operation, method, caller, asked)
+            return await ask_service(operation, method, caller, *args, **given)
 
         return call
 
@@ -122,7 +148,7 @@ def _written(operation: Operation, caller: Caller, given: dict[str, Any]) -> tup
     if given.get("if_match") is not None:
         headers["If-Match"] = f'"{given["if_match"]}"'
     if operation.verb == "POST":
-        headers["Idempotency-Key"] = str(uuid4())
+        headers["Idempotency-Key"] = current.get().key or str(uuid4())
     request: dict[str, Any] = {"params": query, "headers": headers}
     if "body" in given:
         if operation.form:

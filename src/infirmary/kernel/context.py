@@ -61,7 +61,7 @@ def _no_jobs(_: Any) -> Sequence[Job]:
 class Context(Generic[C]):
     """How one context plugs into a process. `wiring.py` of each context makes exactly one."""
 
-    contract: type[C]
+    contract: type[Contract]   # of which C, the service, is the implementation
     metadata: MetaData
     migrations: Path
     service: Callable[[Kit], C]

@@ -6,6 +6,7 @@ changed nothing may be tried again. Keys are forgotten after `KEPT`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,10 +19,10 @@ from .database.rows import Rows
 from .database.statement import Statement
 from .errors import KeyReused
 from .outbox import kernel_tables
+from .request import Once
 
 if TYPE_CHECKING:
     from .database.db import Database
-    from .request import Once
 
 KEPT = timedelta(hours=72)
 
@@ -51,9 +52,9 @@ _before = ANSWERS.find(answered.c.principal == bindparam("principal"), answered.
 _forget = Statement(delete(answered).where(answered.c.answered_at < bindparam("before")))
 
 
-def fingerprint(*parts: bytes) -> str:
-    """SHA-256 over what makes two requests the same: path, query and body."""
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+def once_of(context: str, operation: str, principal: UUID, key: str, given: Mapping[str, Any]) -> Once:
+    """The key on this request: the same when everything that was asked is the same."""
+    return Once(context, principal, operation, key, hashlib.sha256(msgspec.json.encode(given)).hexdigest())
 
 
 async def answer_before(db: Database, once: Once, *, lost_a_race: bool = False) -> Answered | None:

@@ -17,7 +17,7 @@ from infirmary.web.app import templates
 from infirmary.web.page import Site
 from infirmary.web.pages import mail
 
-from . import operations
+from . import docs, operations
 from .house import House
 
 log = structlog.get_logger()
@@ -81,11 +81,11 @@ class AllInOne:
         await house.open()
         site = site_of(house)
         catcher = None
-        more: list[Any] = []
+        more: list[Any] = [docs.pages_of(house.contracts)]
         if settings.mail.port == 0:
             catcher = MailCatcher(settings.folder / "mail")
             await catcher.start()
-            more = [mail.pages_of(catcher)]
+            more.append(mail.pages_of(catcher))
         self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)],
                               security=SECURITY)
         house.start()

@@ -29,9 +29,10 @@ from infirmary.kernel.outbox import Relay, forget_old_facts
 from infirmary.kernel.tokens import KeyRing, Revocations, Verifier, public_keys
 from infirmary.language import service
 from infirmary.settings import Settings
+from infirmary.system import System
 
 from .catalogue import CONTEXTS
-from .system import System, SystemService
+from .system import SystemService
 
 log = structlog.get_logger()
 C = TypeVar("C", bound=Contract)
@@ -90,13 +91,14 @@ class House:
     def ask(self, contract: type[C], /) -> C:
         """A client for any context; in this house it is a plain call."""
         if contract not in self._clients:
-            self._clients[contract] = in_process(contract, lambda: self._service(contract))
+            self._clients[contract] = in_process(contract, lambda: self._find(contract))
         return cast("C", self._clients[contract])
 
-    def _service(self, contract: type[C]) -> C:
+    def _find(self, contract: type[C]) -> tuple[C, Database]:
         if contract is System:
-            return cast("C", self.system)
-        return cast("C", self.rooms[contract.context].service)
+            return cast("C", self.system), self.rooms["audit"].db
+        room = self.rooms[contract.context]
+        return cast("C", room.service), room.db
 
     def start(self) -> None:
         """Relays, jobs and the revocation feed, until `close`."""

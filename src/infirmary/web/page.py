@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -60,6 +60,13 @@ class Site:
         return f"__Host-{name}" if self.secure else name
 
 
+class Toast(msgspec.Struct, frozen=True):
+    """One sentence about what was done, and where its undo button posts to."""
+
+    text: str
+    undo: str = ""
+
+
 @dataclass
 class Page:
     site: Site
@@ -105,6 +112,10 @@ class Page:
     def ask(self, contract: type[C], /) -> C:
         return self.site.ask(contract)
 
+    def local(self, moment: datetime) -> datetime:
+        """An instant on the hospital's clock: templates work with these."""
+        return moment.astimezone(self.settings.hospital.tz)
+
     def read(self, into: type[T], **more: Any) -> T:
         """The form as a request of a contract; empty fields count as left out. Malformed names the fields."""
         wanted = {one.encode_name for one in msgspec.structs.fields(into)}   # type: ignore[type-var]
@@ -115,19 +126,24 @@ class Page:
         except msgspec.ValidationError as error:
             raise malformed(error) from error
 
+    def field_errors(self, refusal: Refusal) -> dict[str, str]:
+        """What to mend, by field."""
+        return {one.field: one.message for one in refusal.errors if one.field}
+
     # --- answers ---------------------------------------------------------------------------------------------------
 
     async def render(self, template: str, *, status: int = 200, here: str = "", headers: dict[str, str] | None = None,
                      **context: Any) -> Response[bytes]:
+        """A template as the answer; `here` is the href of the tab it belongs to."""
         language = self.language
         unread = 0
         if self.caller.account_id is not None and not self.from_htmx:
             unread = await self._unread()
         text = self.site.templates.get_template(template).render(
             _=language.gettext, ngettext=language.ngettext, lang=language.code, dir=language.direction,
-            csp_nonce=self.nonce, csrf_token=self._csrf_token(), hospital=self.settings.hospital,
+            status=status, csp_nonce=self.nonce, csrf_token=self._csrf_token(), hospital=self.settings.hospital,
             user=menu.user_of(self.caller), tabs=menu.tabs_of(self.caller), here=here, unread=unread, now=self.now,
-            today=self.today, page=self, demo=self.settings.environment.value == "demo", **context)
+            today=self.today, page=self, toasts=self._toasts(), demo=self.settings.environment.value == "demo", **context)
         return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
                                      headers=headers))
 
@@ -140,11 +156,20 @@ class Page:
     def redirect(self, to: str, *, toast: str = "", undo: str = "") -> Response[bytes]:
         """See other. `toast` is shown once on the next page; `undo` is where its button posts to."""
         if toast:
-            said = quote(msgspec.json.encode({"text": toast, "undo": undo}).decode(), safe="")
-            self._set("toast", said, seconds=60, script=True)
+            self._set("toast", quote(msgspec.json.encode(Toast(toast, undo)).decode(), safe=""), seconds=60)
         if self.from_htmx:
             return self._finish(Response(b"", status_code=204, headers={"HX-Redirect": to}))
         return self._finish(Response(b"", status_code=303, headers={"Location": to}))
+
+    def _toasts(self) -> list[Toast]:
+        said = self._get("toast")
+        if not said or self.from_htmx:
+            return []
+        self._set("toast", "", seconds=0)
+        try:
+            return [msgspec.json.decode(unquote(said), type=Toast)]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return []
 
     def json(self, value: Any) -> Response[bytes]:
         return self._finish(Response(msgspec.json.encode(value), media_type="application/json"))
@@ -159,8 +184,8 @@ class Page:
 
     # --- session ---------------------------------------------------------------------------------------------------
 
-    def _set(self, name: str, value: str, *, seconds: int | None = None, script: bool = False) -> None:
-        self.cookies.append(Cookie(self.site.cookie_name(name), value, path="/", httponly=not script,
+    def _set(self, name: str, value: str, *, seconds: int | None = None) -> None:
+        self.cookies.append(Cookie(self.site.cookie_name(name), value, path="/", httponly=True,
                                    secure=self.site.secure, samesite="lax", max_age=seconds))
 
     def _get(self, name: str) -> str:
@@ -207,7 +232,7 @@ class Page:
         return hmac.new(self.site.csrf_secret, seed.encode(), sha256).hexdigest()
 
     def check_csrf(self) -> None:
-        given = self.request.headers.get("x-csrf-token") or self.form.get("csrf", "")
+        given = self.request.headers.get("x-csrf-token") or self.form.get("_csrf_token", "")
         same_site = self.request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
         if not (same_site and self._get("csrf") and hmac.compare_digest(given.encode(), self._csrf_token().encode())):
             raise FormExpired
@@ -287,10 +312,11 @@ async def _read_form(page: Page) -> None:
 
 
 async def show_refusal(page: Page, refusal: Refusal) -> Response[Any]:
-    """A refusal nobody caught, as a page (or a piece of one) in the same voice."""
+    """A refusal that no page showed in its own place."""
     headers = {"Retry-After": str(refusal.retry_after or 1)} if refusal.status in (429, 503) else None
-    return await page.render("error.html", status=refusal.status, headers=headers, refusal=refusal,
-                             request_id=current.get().id, partial=page.from_htmx)
+    own = refusal.status in (400, 409, 412, 422) or isinstance(refusal, FormExpired)
+    return await page.render("error.html", status=refusal.status, headers=headers, request_id=current.get().id,
+                             title=refusal.title() if own else "", text=refusal.detail if own else "")
 
 
 def content_security_policy(nonce: str) -> str:

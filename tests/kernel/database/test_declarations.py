@@ -45,6 +45,6 @@ def test_a_unique_constraint_without_a_name_is_given_one() -> None:
 
 def test_a_constraint_whose_name_postgresql_would_cut_off_is_refused() -> None:
     long = Column("name" + "x" * 59, String(9), nullable=False, unique=True)
-    fields = msgspec.defstruct("Long", [("id", UUID), (long.name, str)], frozen=True)
+    fields = msgspec.defstruct("Long", [("id", UUID), (str(long.name), str)], frozen=True)
     with pytest.raises(TypeError, match="shorter name"):
         Rows(Table("two", MetaData(), Column("id", Id, primary_key=True), long), fields, version=None)

@@ -160,8 +160,12 @@ class PatientNotActive(Refusal):
     """This patient's record is closed; no visit can be booked."""
 
 
+class TooManyVisits(Refusal):
+    """There are twenty visits to come already, as many as can be booked online. Call us to book another."""
+
+
 class NotInThisState(Conflict):
-    """The visit is no longer in a state that allows this. `status` says how it stands."""
+    """The visit is no longer in a state that allows this. `visit_status` says how it stands."""
 
 
 class TooEarly(Refusal):
@@ -185,15 +189,15 @@ class Appointments(Contract, context="appointments"):
     async def earliest(self, caller: Caller, department_id: UUID | None = None) -> list[Opening]:
         """Every doctor with the next free time, soonest first."""
 
-    @post("/appointments", status=201, allow=BOOKERS, refuses=[*BOOKING, NotFound, PatientNotActive])
+    @post("/appointments", status=201, allow=BOOKERS, refuses=[*BOOKING, NotFound, PatientNotActive, TooManyVisits])
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
         """Book a visit; the slot is taken or the call is refused, never both."""
 
     @get("/appointments", allow=BOOKERS, refuses=[NotFound])
     async def appointments(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                            department_id: UUID | None = None, day: date | None = None, from_: Instant | None = None,
-                           to: Instant | None = None, status: Status | None = None, limit: Limit = 25,
-                           cursor: Cursor | None = None) -> Page[Appointment]:
+                           to: Instant | None = None, status: Status | None = None, newest_first: bool = False,
+                           limit: Limit = 25, cursor: Cursor | None = None) -> Page[Appointment]:
         """Visits by their start, within reach. `day` is a day in the hospital's zone."""
 
     @get("/appointments/open", allow={SERVICE: ANY})

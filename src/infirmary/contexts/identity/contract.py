@@ -14,7 +14,7 @@ from infirmary.language import ADMIN, SELF, SERVICE, STAFF_ROLES, Email, Name, P
 
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 Secret = Annotated[str, Meta(min_length=1, max_length=400)]
-EVERYBODY = {role: SELF for role in (Role.PATIENT, *STAFF_ROLES)}
+EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)
 
 
 class RegisterPatient(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,8 +88,8 @@ class AmendAccount(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     name: Name | UnsetType = UNSET
     roles: Annotated[list[Role], Meta(min_length=1, max_length=8)] | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
-    doctor_id: UUID | None | UnsetType = UNSET
-    staff_id: UUID | None | UnsetType = UNSET
+    doctor_id: UUID | UnsetType | None = UNSET
+    staff_id: UUID | UnsetType | None = UNSET
 
 
 class Session(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, Strea
 from infirmary.kernel.errors import Conflict, NotFound
 from infirmary.language import ADMIN, SELF, STAFF_ROLES, Role
 
-EVERYBODY = {role: SELF for role in (Role.PATIENT, *STAFF_ROLES)}
+EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)
 
 
 class Notification(Struct, frozen=True, kw_only=True):

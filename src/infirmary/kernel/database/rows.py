@@ -123,8 +123,10 @@ class Rows(Generic[S]):
 class Pages(Generic[S]):
     """Keyset pagination: the cursor is the last row's keys, so a page costs the same wherever it lies."""
 
-    def __init__(self, core: Select[Any], into: type[S], keys: Sequence[Column[Any]]) -> None:
-        ordered = core.order_by(*keys).limit(bindparam("limit", type_=Integer))
+    def __init__(self, core: Select[Any], into: type[S], keys: Sequence[Column[Any]], *,
+                 newest_first: bool = False) -> None:
+        ordered = core.order_by(*(key.desc() if newest_first else key for key in keys))
+        ordered = ordered.limit(bindparam("limit", type_=Integer))
         self._names = [key.name for key in keys]
         # A time without zone would pass as a datetime, and then be refused where it is too late for a 400.
         kinds = [Annotated[datetime, msgspec.Meta(tz=True)] if key.type.python_type is datetime else key.type.python_type
@@ -132,7 +134,7 @@ class Pages(Generic[S]):
         types: Any = tuple[tuple(kinds)]  # type: ignore[misc]
         self._cursor = msgspec.msgpack.Decoder(types)
         self._first = Query(ordered, into)
-        self._next = Query(ordered.where(_after(keys)), into)
+        self._next = Query(ordered.where(_after(keys, descending=newest_first)), into)
 
     async def page(self, tx: Reading, *, after: str | None, limit: int, **params: Any) -> tuple[list[S], str | None]:
         if after is None:
@@ -150,8 +152,9 @@ class Pages(Generic[S]):
         return rows[:limit], base64.urlsafe_b64encode(msgspec.msgpack.encode(last)).decode()
 
 
-def _after(keys: Sequence[Column[Any]]) -> ColumnElement[bool]:
+def _after(keys: Sequence[Column[Any]], *, descending: bool) -> ColumnElement[bool]:
     """a >= :a AND (a > :a OR (b > :b ...)): unlike (a, b) > (:a, :b), MySQL uses the index for it."""
     first, *rest = keys
     last = bindparam(f"after_{first.name}", type_=first.type)
-    return and_(first >= last, or_(first > last, _after(rest))) if rest else first > last
+    beyond, level = (first < last, first <= last) if descending else (first > last, first >= last)
+    return and_(level, or_(beyond, _after(rest, descending=descending))) if rest else beyond

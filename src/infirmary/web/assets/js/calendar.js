@@ -36,9 +36,11 @@ async function start(element) {
     eventTimeFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
     dayHeaderFormat: { weekday: "short", day: "numeric", month: "short" },
     titleFormat: { day: "numeric", month: "long" },
+    views: { timeGridDay: { titleFormat: { weekday: "long", day: "numeric", month: "long" } } },
     listDayFormat: { weekday: "long", day: "numeric", month: "long" }, listDaySideFormat: false,
     noEventsContent: element.dataset.empty,
-    editable: Boolean(element.dataset.moveUrl), eventDurationEditable: false, eventInteractive: true,
+    editable: Boolean(element.dataset.moveUrl), eventInteractive: true,
+    eventDataTransform: ({ editable, ...event }) => ({ ...event, startEditable: editable, durationEditable: false }), // moved, never stretched
     eventBackgroundColor: "transparent", eventContent: content,
     events: element.dataset.events,
     eventsSet: (events) => {
@@ -47,7 +49,7 @@ async function start(element) {
     },
     eventDidMount: ({ event, el }) => {
       el.dataset.id = event.id;
-      if (event.startEditable !== false && element.dataset.moveUrl && event.url) el.setAttribute("aria-keyshortcuts", "m");
+      if (event.startEditable !== false && element.dataset.moveUrl) el.setAttribute("aria-keyshortcuts", "m");
     },
     eventDrop: ({ event, oldEvent, revert }) => move(event, oldEvent.start, revert),
     datesSet: ({ view }) => {
@@ -114,7 +116,7 @@ function content({ event, view }) {
 
 /** Asks before a move counts, sends it, and puts the event back when it is left or refused. */
 function mover(element) {
-  const dialog = document.getElementById(element.dataset.dialog ?? "diary-move");
+  const dialog = document.getElementById(element.dataset.moveDialog ?? "");
   const form = dialog?.querySelector("form");
   const refusal = dialog?.querySelector("[data-refusal]");
   const day = new Intl.DateTimeFormat(language, {

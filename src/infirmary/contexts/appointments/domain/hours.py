@@ -1,0 +1,219 @@
+"""When a doctor sees patients: hours of the wall clock laid over real time, and the free times that follow from them.
+
+Reckoned in seconds since 1970, because a day of wall time may have 23 or 25 hours, and a visit always has its minutes.
+"""
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Set
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from infirmary.contexts.staff.events import ScheduleChanged
+
+from ..contract import Clash, Slot
+
+DAY = 86_400
+GRAIN = 300     # time is occupied in these; every offset of a living zone is a multiple, so visits never share one
+PROBE = 2 * DAY   # no zone has changed its clocks twice within so short a time (a test looks at all of them)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SHOWN = 5       # alternatives in a refusal
+
+
+class Schedule(Struct, frozen=True):
+    """A doctor's hours as staff last announced them: `weekly` of [ISO weekday, minutes of the day from, until,
+    location], `away` of [seconds from, until]."""
+
+    doctor_id: UUID
+    doctor_name: str
+    specialty: str
+    room: str
+    department_id: UUID
+    department_name: str
+    accepts_first: bool
+    visit_minutes: int
+    buffer_minutes: int
+    weekly: list[tuple[int, int, int, str]]
+    away: list[tuple[int, int]]
+    active: bool
+    version: int
+
+
+class Open(NamedTuple):
+    """Real time within one opening of the week."""
+
+    begins: int
+    ends: int
+    location: str
+
+
+class Stretch(NamedTuple):
+    """Real time in which a zone's clocks run evenly: wall time is the instant plus `offset`."""
+
+    begins: int
+    ends: int
+    offset: int
+
+
+def announced(event: ScheduleChanged) -> Schedule:
+    return Schedule(
+        event.aggregate, event.doctor_name, event.specialty, event.room, event.department_id, event.department_name,
+        event.accepts_first, event.visit_minutes, event.buffer_minutes,
+        [(one.weekday, _minutes(one.starts), _minutes(one.ends), one.location) for one in event.weekly],
+        [(seconds(one.starts_at), -(-_micro(one.ends_at) // 1_000_000)) for one in event.away],
+        event.active, event.version)
+
+
+def seconds(instant: datetime) -> int:
+    return _micro(instant) // 1_000_000
+
+
+def instant(at: int) -> datetime:
+    return EPOCH + timedelta(seconds=at)
+
+
+def grains(begins: datetime, ends: datetime) -> range:
+    """Every grain that this time touches."""
+    return range(_micro(begins) // (GRAIN * 1_000_000), -(-_micro(ends) // (GRAIN * 1_000_000)))
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a day. Midnight may not exist there, and the day may not either: then it is empty."""
+    number = day.toordinal() - EPOCH.toordinal()
+    return instant(next(at for begins, ends, offset in stretches(zone, number - 2, number + 3)
+                        if (at := max(begins, number * DAY - offset)) < ends))
+
+
+def day_of(at: datetime, zone: ZoneInfo) -> date:
+    return at.astimezone(zone).date()
+
+
+def wall_time(at: datetime, zone: ZoneInfo) -> str:
+    """As agreed with people: with the offset, because in autumn an hour comes twice."""
+    return at.astimezone(zone).isoformat(timespec="minutes")
+
+
+@lru_cache(maxsize=512)
+def stretches(zone: ZoneInfo, first: int, last: int) -> tuple[Stretch, ...]:
+    """The zone from one day number (since 1970, UTC) up to another, cut where its clocks are changed."""
+    found: list[Stretch] = []
+    begins, at, end = first * DAY, first * DAY, last * DAY
+    offset = _offset(zone, at)
+    while at < end:
+        probe = min(at + PROBE, end)
+        if _offset(zone, probe) == offset:
+            at = probe
+            continue
+        at += bisect_left(range(at, probe), True, key=lambda one, before=offset: _offset(zone, one) != before)  # type: ignore[misc]
+        found.append(Stretch(begins, at, offset))
+        begins, offset = at, _offset(zone, at)
+    return (*found, Stretch(begins, end, offset))
+
+
+def open_times(schedule: Schedule, since: int, until: int, zone: ZoneInfo) -> list[Open]:
+    """All opening time that touches [since, until), in order: those instants whose wall time lies within the hours.
+
+    So nothing lies in a gap, an hour that comes twice is there twice, and it is one piece where the clocks allow it.
+    """
+    if not schedule.active:
+        return []
+    week: dict[int, list[tuple[int, int, int, str]]] = {}
+    for one in schedule.weekly:
+        week.setdefault(one[0], []).append(one)
+    even = stretches(zone, since // DAY - 3, until // DAY + 4)
+    found: list[Open] = []
+    for day in range(since // DAY - 1, until // DAY + 2):   # wall time is less than a day away from UTC
+        for _, starts, ends, location in week.get((day + 3) % 7 + 1, ()):   # 1 January 1970 was a Thursday
+            pieces: list[Open] = []
+            for stretch in even:
+                begins = max(stretch.begins, day * DAY + starts * 60 - stretch.offset)
+                finish = min(stretch.ends, day * DAY + ends * 60 - stretch.offset)
+                if begins < finish and pieces and pieces[-1].ends == begins:
+                    pieces[-1] = Open(pieces[-1].begins, finish, location)
+                elif begins < finish:
+                    pieces.append(Open(begins, finish, location))
+            found += [piece for piece in pieces if piece.ends > since and piece.begins < until]
+    return sorted(found)
+
+
+def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: Set[int] = frozenset(),
+         minutes: int | None = None) -> Iterator[Slot]:
+    """The times that patients are offered and that begin in [since, until), without those that touch a busy grain.
+
+    They lie `visit_minutes` + `buffer_minutes` apart from the start of each opening. `minutes`: places on the same
+    grid for a visit of another length.
+    """
+    first, last = -(-_micro(since) // 1_000_000), -(-_micro(until) // 1_000_000)
+    length, step = (minutes or schedule.visit_minutes) * 60, (schedule.visit_minutes + schedule.buffer_minutes) * 60
+    for piece in open_times(schedule, first, last, zone):
+        away = _touching(schedule.away, piece.begins, piece.ends)
+        skipped = max(0, -((piece.begins - first) // step))
+        for begins in range(piece.begins + skipped * step, min(piece.ends - length + 1, last), step):
+            ends = begins + length
+            if not (away and _touching(away, begins, ends)) and busy.isdisjoint(
+                    range(begins // GRAIN, -(-ends // GRAIN))):
+                yield Slot(schedule.doctor_id, instant(begins), instant(ends))
+
+
+def sees_patients(schedule: Schedule, begins: datetime, ends: datetime, zone: ZoneInfo) -> bool:
+    """Whether all of this time lies within the hours and touches no leave. Openings that meet, as at midnight, count
+    as one."""
+    reached, until = seconds(begins), seconds(ends)
+    if _touching(schedule.away, reached, until):
+        return False
+    for piece in open_times(schedule, reached, until, zone):
+        if piece.begins <= reached:
+            reached = max(reached, piece.ends)
+    return reached >= until
+
+
+def location(schedule: Schedule, at: datetime, zone: ZoneInfo) -> str:
+    """Where the doctor is then: what the opening says, or else the doctor's room."""
+    moment = seconds(at)
+    return next((one.location for one in open_times(schedule, moment, moment + 1, zone) if one.location),
+                schedule.room)
+
+
+def nearest(schedule: Schedule, wanted: datetime, minutes: int | None, now: datetime, zone: ZoneInfo,
+            busy: Set[int], within: timedelta) -> list[Slot]:
+    """The free times nearest to the one wanted, the nearest first."""
+    found = free(schedule, max(now, wanted - within), wanted + within, zone, busy, minutes)
+    return sorted(found, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
+
+
+def clashes(whose: str, wanted: range, busy: Set[int]) -> list[Clash]:
+    """The busy stretches that touch the wanted time, each as long as it lasts; never who makes it busy."""
+    found, reached = [], -1
+    for grain in wanted:
+        if grain not in busy or grain <= reached:
+            continue
+        begins = reached = grain
+        while begins - 1 in busy:
+            begins -= 1
+        while reached + 1 in busy:
+            reached += 1
+        found.append(Clash(whose=whose, starts_at=instant(begins * GRAIN), ends_at=instant((reached + 1) * GRAIN)))
+    return found
+
+
+def _micro(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def _minutes(clock_time: str) -> int:
+    return int(clock_time[:2]) * 60 + int(clock_time[3:])
+
+
+def _offset(zone: ZoneInfo, at: int) -> int:
+    offset = instant(at).astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset // timedelta(seconds=1)
+
+
+def _touching(times: Iterable[tuple[int, int]], begins: int, ends: int) -> list[tuple[int, int]]:
+    return [(starts, until) for starts, until in times if starts < ends and until > begins]

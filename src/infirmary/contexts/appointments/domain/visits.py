@@ -1,0 +1,186 @@
+"""How a visit is booked, moved, and what becomes of it."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from infirmary.contexts.patients.contract import PatientCard
+from infirmary.kernel.errors import FieldError, Malformed
+
+from .. import events
+from ..contract import (
+    Appointment,
+    BookAppointment,
+    DoctorNotAvailable,
+    Mode,
+    NotInThisState,
+    PatientNotActive,
+    RescheduleAppointment,
+    SlotNotOffered,
+    Status,
+    TimeIsPast,
+    TooEarly,
+    TooManyVisits,
+)
+from . import hours
+from .hours import Schedule
+
+E = TypeVar("E", bound=events.VisitChanged)
+
+OPEN = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
+LONGEST = timedelta(minutes=480)
+MOST_OPEN = 20   # visits that patients may have before them when they book for themselves
+
+
+class Visit(Struct, frozen=True):
+    """An Appointment as it is kept."""
+
+    id: UUID
+    patient_id: UUID
+    patient_name: str
+    doctor_id: UUID
+    doctor_name: str
+    department_id: UUID
+    department_name: str
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str
+    zone: str
+    mode: Mode
+    reason: str
+    status: Status
+    status_reason: str
+    location: str
+    created_at: datetime
+    created_by: UUID | None
+    changed_at: datetime
+    version: int
+
+
+class Move(NamedTuple):
+    """A step from one state to the next. `since`: not before the visit's "day" or its "start"."""
+
+    done: str
+    before: tuple[Status, ...]
+    after: Status
+    event: type[events.VisitChanged]
+    since: str = ""
+
+
+ACCEPT = Move("accepted", (Status.REQUESTED,), Status.BOOKED, events.AppointmentAccepted)
+DECLINE = Move("declined", (Status.REQUESTED,), Status.DECLINED, events.AppointmentDeclined)
+CANCEL = Move("cancelled", (Status.REQUESTED, Status.BOOKED), Status.CANCELLED, events.AppointmentCancelled)
+CHECK_IN = Move("checked_in", (Status.BOOKED,), Status.CHECKED_IN, events.PatientCheckedIn, "day")
+START = Move("started", (Status.BOOKED, Status.CHECKED_IN), Status.IN_PROGRESS, events.VisitStarted, "day")
+COMPLETE = Move("completed", (Status.CHECKED_IN, Status.IN_PROGRESS), Status.COMPLETED, events.VisitCompleted)
+NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNotCome, "start")
+
+
+def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
+         created_by: UUID | None, open_visits: int, now: datetime, zone: ZoneInfo) -> Visit:
+    """The visit as asked for, or a refusal. Whether the time is still free is not decided here."""
+    if patient.retired:
+        raise PatientNotActive
+    if not by_staff and open_visits >= MOST_OPEN:
+        raise TooManyVisits
+    schedule = _available(schedule)
+    starts_at, ends_at = _time(schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now, zone=zone)
+    return Visit(
+        visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
+        schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
+        body.reason.strip(), _first_status(schedule, by_staff=by_staff), "",
+        hours.location(schedule, starts_at, zone), now, created_by, now, 1)
+
+
+def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule | None, by_staff: bool, now: datetime,
+                zone: ZoneInfo) -> Visit:
+    """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
+    _must_be_in(visit, CANCEL.before, "moved")
+    schedule = _available(schedule)
+    minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
+    starts_at, ends_at = _time(schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    return replace(
+        visit, doctor_id=schedule.doctor_id, doctor_name=schedule.doctor_name, department_id=schedule.department_id,
+        department_name=schedule.department_name, starts_at=starts_at, ends_at=ends_at,
+        local_start=hours.wall_time(starts_at, zone), zone=zone.key, location=hours.location(schedule, starts_at, zone),
+        status=visit.status if by_staff else _first_status(schedule, by_staff=False),
+        status_reason=body.reason.strip(), changed_at=now, version=visit.version + 1)
+
+
+def moved(visit: Visit, move: Move, *, now: datetime, zone: ZoneInfo, reason: str = "") -> Visit:
+    _must_be_in(visit, move.before, move.done)
+    if move.since == "day" and now < hours.start_of_day(hours.day_of(visit.starts_at, zone), zone):
+        raise TooEarly("The visit is on another day. This can be said on its own day.")
+    if move.since == "start" and now < visit.starts_at:
+        raise TooEarly("The visit has not begun yet. This can be said once its time has come.")
+    return replace(visit, status=move.after, status_reason=reason.strip(), changed_at=now, version=visit.version + 1)
+
+
+def freed(visit: Visit) -> range:
+    """The grains that a visit does not need any more, being in its present state."""
+    taken = hours.grains(visit.starts_at, visit.ends_at)
+    match visit.status:
+        case Status.DECLINED | Status.CANCELLED:
+            return taken
+        case Status.NO_SHOW:   # what is left of it; what has passed stays as it was
+            return range(max(taken.start, hours.grains(visit.changed_at, visit.changed_at).stop), taken.stop)
+    return range(0)
+
+
+def shown(visit: Visit) -> Appointment:
+    return Appointment(**_fields(visit, Appointment))
+
+
+def event(kind: type[E], visit: Visit, by_account: UUID | None, **more: Any) -> E:
+    """The fact that made this version."""
+    return kind(aggregate=visit.id, by_account=by_account, **_fields(visit, events.VisitChanged), **more)
+
+
+def _fields(visit: Visit, into: type[Struct]) -> Mapping[str, Any]:
+    return {name: getattr(visit, name) for name in into.__struct_fields__ if name in _KEPT}
+
+
+_KEPT = frozenset(Visit.__struct_fields__)
+
+
+def _available(schedule: Schedule | None) -> Schedule:
+    if schedule is None or not schedule.active:
+        raise DoctorNotAvailable
+    return schedule
+
+
+def _first_status(schedule: Schedule, *, by_staff: bool) -> Status:
+    return Status.REQUESTED if schedule.accepts_first and not by_staff else Status.BOOKED
+
+
+def _must_be_in(visit: Visit, states: tuple[Status, ...], done: str) -> None:
+    if visit.status not in states:
+        stands, wanted = visit.status.replace("_", " "), done.replace("_", " ")
+        raise NotInThisState(f"This visit stands at “{stands}”, and from there it cannot become “{wanted}”. "
+                             "Look at it again before you go on.", visit_status=visit.status.value)
+
+
+def _time(schedule: Schedule, starts_at: datetime, minutes: int | None, *, by_staff: bool, now: datetime,
+          zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From and until. Patients take a slot as it is offered; staff any five minutes within the hours."""
+    starts_at = starts_at.astimezone(UTC)
+    if starts_at < now:
+        raise TimeIsPast
+    if by_staff:
+        ends_at = starts_at + timedelta(minutes=minutes or schedule.visit_minutes)
+        aligned = starts_at == hours.instant(hours.seconds(starts_at) // hours.GRAIN * hours.GRAIN)
+        if aligned and hours.sees_patients(schedule, starts_at, ends_at, zone):
+            return starts_at, ends_at
+        raise SlotNotOffered
+    if minutes is not None:
+        raise Malformed(errors=[FieldError("minutes", "Leave this out: a visit lasts as long as its slot.")])
+    for slot in hours.free(schedule, starts_at, starts_at + timedelta(seconds=1), zone):
+        if slot.starts_at == starts_at:
+            return slot.starts_at, slot.ends_at
+    raise SlotNotOffered

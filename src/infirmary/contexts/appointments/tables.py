@@ -1,0 +1,228 @@
+"""Where visits are kept, and the rows that make a double booking impossible."""
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
+from infirmary.kernel.database.db import Transaction, with_kernel_tables
+from infirmary.kernel.database.rows import Pages, Rows
+from infirmary.kernel.database.statement import Query, Statement
+
+from .contract import Mode, Status
+from .domain.hours import Schedule, grains
+from .domain.visits import OPEN, Visit
+
+metadata = with_kernel_tables(MetaData())
+
+schedule = Table(
+    "schedule", metadata,
+    Column("doctor_id", Id, primary_key=True),
+    Column("doctor_name", String(220), nullable=False),
+    Column("specialty", String(100), nullable=False),
+    Column("room", String(200), nullable=False),
+    Column("department_id", Id, nullable=False, index=True),
+    Column("department_name", String(100), nullable=False),
+    Column("accepts_first", Boolean, nullable=False),
+    Column("visit_minutes", Integer, nullable=False),
+    Column("buffer_minutes", Integer, nullable=False),
+    Column("weekly", Json, nullable=False),
+    Column("away", Json, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("version", Integer, nullable=False))
+
+# One row for every five minutes of a doctor and of a patient. Whoever inserts it first has the time; nothing else
+# decides. `lane` leaves room for time that may be shared on purpose; so far there is one.
+occupancy = Table(
+    "occupancy", metadata,
+    Column("resource_id", Id, primary_key=True),
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("appointment_id", Id, nullable=False),
+    sqlite_with_rowid=False)   # the key is the table: half the pages to write
+
+appointment = Table(
+    "appointment", metadata,
+    Column("id", Id, primary_key=True),
+    Column("patient_id", Id, nullable=False),
+    Column("patient_name", String(220), nullable=False),
+    Column("doctor_id", Id, nullable=False),
+    Column("doctor_name", String(220), nullable=False),
+    Column("department_id", Id, nullable=False),
+    Column("department_name", String(100), nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("local_start", String(32), nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("mode", EnumText(Mode), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("status", EnumText(Status), nullable=False),
+    Column("status_reason", String(500), nullable=False),
+    Column("location", String(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Id),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("appointment_of_doctor", "doctor_id", "starts_at", "id"),
+    Index("appointment_of_patient", "patient_id", "starts_at", "id"),
+    Index("appointment_by_start", "starts_at", "id"))
+
+step = Table(
+    "step", metadata,
+    Column("appointment_id", Id, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", EnumText(Status), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by_name", String(220), nullable=False),
+    Column("by_account", Id),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("reason", String(500), nullable=False))
+
+
+class Occupied(Struct, frozen=True):
+    resource_id: UUID
+    grain: int
+    lane: int
+    appointment_id: UUID
+
+
+class Busy(Struct, frozen=True):
+    resource_id: UUID
+    grain: int
+
+
+class KeptStep(Struct, frozen=True):
+    appointment_id: UUID
+    version: int
+    status: Status
+    at: datetime
+    by_name: str
+    by_account: UUID | None
+    starts_at: datetime
+    reason: str
+
+
+class Whereabouts(Struct, frozen=True):
+    id: UUID
+    starts_at: datetime
+    location: str
+
+
+SCHEDULES = Rows(schedule, Schedule, key="doctor_id", version=None)
+OCCUPANCY = Rows(occupancy, Occupied, key="resource_id", version=None)
+VISITS = Rows(appointment, Visit)
+STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
+
+ACTIVE = SCHEDULES.find(schedule.c.active)
+ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
+# Whole truth replaces older truth. What arrives late or twice matches no row.
+REPLACE_SCHEDULE = Statement(update(schedule).where(
+    schedule.c.doctor_id == bindparam("key"), schedule.c.version < bindparam("new_version")).values(
+    {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schedule.columns
+     if column is not schedule.c.doctor_id}))
+
+_between = (occupancy.c.grain >= bindparam("since"), occupancy.c.grain < bindparam("until"))
+_of = occupancy.c.resource_id.in_(bindparam("resources", expanding=True))
+BUSY = Query(select(occupancy.c.resource_id, occupancy.c.grain).where(_of, *_between), Busy)
+OCCUPIED = OCCUPANCY.find(_of, *_between)
+_FREE = Statement(delete(occupancy).where(
+    occupancy.c.resource_id == bindparam("resource"), *_between,
+    or_(occupancy.c.grain < bindparam("keep_since"), occupancy.c.grain >= bindparam("keep_until")),
+    occupancy.c.appointment_id == bindparam("appointment_id")))
+
+class Change:
+    """A compare-and-set of some columns on the version: True when it is this one that made the visit's new version.
+
+    Only what the change is about: names are refreshed beside it, without a version.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._statement = Statement(update(appointment).where(
+            appointment.c.id == bindparam("key"), appointment.c.version == bindparam("seen")).values(
+            {name: bindparam(f"new_{name}", type_=appointment.c[name].type) for name in names}))
+
+    async def __call__(self, tx: Transaction, visit: Visit) -> bool:
+        new = {f"new_{name}": getattr(visit, name) for name in self._names}
+        return await tx.run(self._statement, key=visit.id, seen=visit.version - 1, **new) == 1
+
+
+_STATE = ("status", "status_reason", "changed_at", "version")
+change_state = Change(*_STATE)
+change_time = Change(*_STATE, "doctor_id", "doctor_name", "department_id", "department_name", "starts_at", "ends_at",
+                     "local_start", "zone", "location")
+
+_ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now"),
+          appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
+OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
+    appointment.c.patient_id == bindparam("patient_id"), *_ahead), int)
+VISITS_AHEAD = Query(select(appointment.c.id, appointment.c.starts_at, appointment.c.location).where(
+    appointment.c.doctor_id == bindparam("doctor_id"), *_ahead), Whereabouts)
+RENAME_DOCTOR = Statement(update(appointment).where(
+    appointment.c.doctor_id == bindparam("key"), *_ahead).values(
+    {name: bindparam(f"new_{name}", type_=appointment.c[name].type)
+     for name in ("doctor_name", "department_id", "department_name")}))
+RELOCATE = Statement(update(appointment).where(
+    appointment.c.doctor_id == bindparam("key"), appointment.c.id.in_(bindparam("ids", expanding=True))).values(
+    location=bindparam("new_location", type_=appointment.c.location.type)))
+RENAME_PATIENT = Statement(update(appointment).where(
+    appointment.c.patient_id == bindparam("key"), *_ahead).values(
+    patient_name=bindparam("new_patient_name", type_=appointment.c.patient_name.type)))
+STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
+
+_FILTERS = {
+    "patient_id": appointment.c.patient_id == bindparam("patient_id"),
+    "doctor_id": appointment.c.doctor_id == bindparam("doctor_id"),
+    "department_id": appointment.c.department_id == bindparam("department_id"),
+    "status": appointment.c.status == bindparam("status"),
+    "since": appointment.c.starts_at >= bindparam("since"),
+    "until": appointment.c.starts_at < bindparam("until")}
+
+
+@cache
+def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Visit]:
+    """Visits by their start; the statement is compiled once for each combination of filters."""
+    return Pages(select(appointment).where(*(_FILTERS[name] for name in sorted(filters))), Visit,
+                 [appointment.c.starts_at, appointment.c.id], newest_first=newest_first)
+
+
+def occupied(visit: Visit) -> list[Occupied]:
+    """In the order of the key, so that two who want the same time wait for each other, but never in a circle."""
+    taken = grains(visit.starts_at, visit.ends_at)
+    return [Occupied(resource, grain, 0, visit.id)
+            for resource in sorted((visit.doctor_id, visit.patient_id)) for grain in taken]
+
+
+def occupied_anew(before: Visit, after: Visit) -> list[Occupied]:
+    """What a visit takes at its new time beyond what it has."""
+    own = {(row.resource_id, row.grain) for row in occupied(before)}
+    return [row for row in occupied(after) if (row.resource_id, row.grain) not in own]
+
+
+async def release(tx: Transaction, visit: Visit, freed: range, keeps: Visit | None = None) -> None:
+    """Give these grains back, except those that the visit still needs at its new time."""
+    for resource in sorted((visit.doctor_id, visit.patient_id)) if freed else ():
+        kept = range(0)
+        if keeps is not None and resource in (keeps.doctor_id, keeps.patient_id):
+            kept = grains(keeps.starts_at, keeps.ends_at)
+        await tx.run(_FREE, resource=resource, since=freed.start, until=freed.stop, keep_since=kept.start,
+                     keep_until=kept.stop, appointment_id=visit.id)

@@ -1,0 +1,213 @@
+"""The rules of the door: which passwords will do, which roles go with whom, how long a sign-in lasts, how often to try."""
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+from uuid import UUID
+
+from msgspec import UNSET, Struct, structs
+
+from infirmary.kernel.errors import FieldError
+from infirmary.language import DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role
+
+from .contract import AmendAccount, RegisterPatient, RoleNeedsPerson, WeakPassword
+
+KEY_LENGTH = 191      # of a text that is indexed
+SEARCH_LENGTH = 800
+
+INVITED_FOR = timedelta(days=7)
+RESET_WITHIN = timedelta(minutes=60)
+CLAIMED_FOR = timedelta(seconds=30)   # longer than anybody waits for the register of patients to answer
+REUSE_GRACE = timedelta(seconds=10)   # the answer with the new refresh token may have been lost on the way
+
+
+class State(StrEnum):
+    PENDING = "pending"   # the e-mail address is taken, the patient not yet enrolled
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What may change about an account."""
+
+    name: str
+    roles: frozenset[Role]
+    disabled: bool
+    patient_id: UUID | None
+    doctor_id: UUID | None
+    staff_id: UUID | None
+
+    @property
+    def links(self) -> tuple[UUID | None, ...]:
+        return self.patient_id, self.doctor_id, self.staff_id
+
+
+class Limit(NamedTuple):
+    """So many in that time; the time begins with the first."""
+
+    tries: int
+    window: timedelta
+
+
+TRIES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
+PER_ADDRESS = Limit(50, timedelta(minutes=15))
+PER_ADDRESS_HERE = Limit(5_000, timedelta(minutes=15))   # this machine, where load tests come from
+TRIES_OVERALL = Limit(1_000, timedelta(minutes=1))
+MAILS_PER_ACCOUNT = Limit(5, timedelta(minutes=15))
+
+
+class Stay(NamedTuple):
+    """How long a session lasts at most, and how long unused."""
+
+    at_most: timedelta
+    unused: timedelta
+
+
+STAFF_STAY = Stay(timedelta(hours=12), timedelta(minutes=60))
+PATIENT_STAY = Stay(timedelta(days=30), timedelta(hours=24))
+
+
+def folded(text: str) -> str:
+    """As people search: without accents and case."""
+    spelled_out = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return " ".join("".join(one for one in spelled_out if not unicodedata.combining(one)).split())
+
+
+def name_key(name: str) -> str:
+    """To sort by."""
+    return folded(name)[:KEY_LENGTH]
+
+
+def search_text(name: str, email: str) -> str:
+    return f"{folded(name)} {folded(email)}"[:SEARCH_LENGTH]
+
+
+def email_key(email: str) -> str:
+    """One address, one key: e-mail addresses are compared without case. A digest, because an address is longer than
+    MySQL indexes."""
+    return hashlib.sha256(unicodedata.normalize("NFC", email.strip()).lower().encode()).hexdigest()
+
+
+def details(body: RegisterPatient) -> str:
+    """What makes two registrations the same person's: everything about them, as they wrote it."""
+    return f"{body.given_name}\0{body.family_name}\0{body.birth_date}\0{body.phone}"
+
+
+# --- passwords -------------------------------------------------------------------------------------------------------
+
+SHORTEST, LONGEST = 10, 200
+# Those guessed first, by what is left of them without the digits and signs at their end. "doctor12345" is "doctor".
+WORDS = """
+    password passwords passwort passwordpassword mypassword thepassword motdepasse contrasena wachtwoord
+    p@ssword p@ssw0rd p@55w0rd passw0rd pa55word pa$$word pa$$w0rd letmein letmeinplease letmeinnow welcome welcomeback
+    qwerty qwertyuiop qwertyuiopasdfghjkl qwertyqwerty qwertz qwertzuiop azerty azertyuiop azertyazerty asdfghjkl
+    asdfghjklqwertyuiop zxcvbnm qazwsx qazwsxedc zaqxsw 1q2w3e4r5t6y 1qaz2wsx 1qaz2wsx3edc 1qazxsw23edc zaq12wsx
+    q1w2e3r 123qweasdzxc qwe123qwe abc123abc 123abc123abc a1b2c3d 1a2b3c4d5e iloveyou iloveyouso iloveyouforever
+    ilovemyself ilovejesus administrator admin adminadmin root rootroot changeme changemenow changeit temporary
+    temppassword default secret secretsecret topsecret supersecret trustno football basketball baseball superman batman
+    spiderman starwars princess sunshine shadow dragon monkey master mustang michael jennifer jordan charlie whatever
+    computer internet samsung liverpool manchester chocolate butterfly abcdefghij abcdefghijkl
+    abcdefghijklmnopqrstuvwxyz abcabcabc abc abcd test testtest testtesttest testing hospital doctor nurse patient
+    infirmary health medicine
+"""
+NUMBERS = """
+    1234567890 0123456789 0987654321 9876543210 1234512345 1231231231 123123123123 12345678910 123456789012 1122334455
+    1029384756 1020304050 1357924680 1472583690 0147258369 7894561230 1236987450 1q2w3e4r5t q1w2e3r4t5
+"""
+COMMON = frozenset([*WORDS.split(), *NUMBERS.split()])
+
+
+def normal(password: str) -> str:
+    """The same password typed on another keyboard (NIST SP 800-63B, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def check_password(password: str, *, email: str, names: Iterable[str], field: str = "password") -> None:
+    """Refuses passwords that are guessed first: short, common, repetitive, or made of the person's own name."""
+    password = normal(password)
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise WeakPassword(errors=[FieldError(field, f"Use {SHORTEST} to {LONGEST} characters.")])
+    plain = password.casefold()
+    bare = re.sub(r"[\W\d_]+$", "", plain)
+    if plain in COMMON or bare in COMMON or len(set(plain)) < 4:
+        raise WeakPassword("Many people use this password, so it is tried first. Choose one of your own.",
+                           errors=[FieldError(field, "Use a less common password; three unrelated words do well.")])
+    if _is_about(plain, email, names):
+        raise WeakPassword("This password is made of your name or e-mail address, so it is tried first.",
+                           errors=[FieldError(field, "Leave your name and e-mail address out of it.")])
+
+
+def _is_about(password: str, email: str, names: Iterable[str]) -> bool:
+    """Whether little is left of the password when the person's own words are taken out."""
+    mailbox = email.casefold().partition("@")[0]
+    own = {email.casefold(), mailbox, *re.split(r"[\W\d_]+", mailbox),
+           *(part for name in names for part in name.casefold().split())}
+    left = password
+    for word in sorted((word for word in own if len(word) >= 3), key=len, reverse=True):
+        left = left.replace(word, "")
+    return left != password and len(left) < 6
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+def check_roles(roles: Collection[Role], *, patient_id: UUID | None, doctor_id: UUID | None) -> None:
+    """A patient account names its patient, a doctor account its doctor, and neither names one without the role."""
+    if SERVICE in roles:
+        raise RoleNeedsPerson("No person holds the role “service”: it is how the parts of this system ask each other.",
+                              errors=[FieldError("roles", "Leave out “service”.")])
+    for role, person, field in ((PATIENT, patient_id, "patient_id"), (DOCTOR, doctor_id, "doctor_id")):
+        if (role in roles) != (person is not None):
+            mend = (f"Name the {role} this account belongs to." if role in roles
+                    else f"Add the role “{role}”, or leave this out.")
+            raise RoleNeedsPerson(errors=[FieldError(field, mend)])
+
+
+def amended(before: Standing, body: AmendAccount) -> Standing:
+    """The account as it would be; refuses what does not go together."""
+    changes = {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
+    if "name" in changes:
+        changes["name"] = changes["name"].strip()
+    if "roles" in changes:
+        changes["roles"] = frozenset(changes["roles"])
+    after = structs.replace(before, **changes)
+    check_roles(after.roles, patient_id=after.patient_id, doctor_id=after.doctor_id)
+    return after
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+def session_ends(roles: Collection[str], *, started_at: datetime, now: datetime) -> datetime:
+    """When a session ends that is used now and never again."""
+    stay = STAFF_STAY if any(role in roles for role in STAFF_ROLES) else PATIENT_STAY
+    return min(started_at + stay.at_most, now + stay.unused)
+
+
+# --- how often -------------------------------------------------------------------------------------------------------
+
+def network(address: str) -> str:
+    """Whom an address stands for: an IPv6 customer has a whole /64 of them."""
+    ip = _ip(address)
+    if ip is None:
+        return address
+    return str(ip_network((ip, 64), strict=False) if ip.version == 6 else ip)
+
+
+def limit_of(address: str, *, production: bool) -> Limit:
+    """For one address. Outside production this machine's own may try often; no address is a call in this process."""
+    ip = _ip(address)
+    here = ip.is_loopback if ip else not address
+    return PER_ADDRESS_HERE if here and not production else PER_ADDRESS
+
+
+def _ip(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip

@@ -1,0 +1,75 @@
+"""Hashing passwords: argon2id, in threads, two at a time, and the same work for a name that nobody has."""
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from infirmary.kernel.errors import Unavailable
+
+from ..domain import normal
+
+T = TypeVar("T")
+
+TIME_COST, MEMORY_COST = 2, 64 * 1024   # 64 MiB: 0.1 s of one core
+AT_ONCE = 2      # hashes in this process: more would take memory and cores from those who are signed in
+WAITING = 100    # people in the queue, five seconds of it; who comes after is told to come back
+# Of the process, and not of a request: one that goes away must not let another hash begin beside its own.
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
+
+
+class Passwords:
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher(TIME_COST, MEMORY_COST, parallelism=1)
+        self._places, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._nobodys = _random_hash(self._hasher)
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One's turn to hash."""
+        if self._waiting >= WAITING:
+            raise Unavailable("Very many people are signing in just now. Nothing was lost; try again in a few seconds.",
+                              retry_after=5)
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def hashed(self, password: str) -> str:
+        async with self.place():
+            return await _in_thread(lambda: self._hasher.hash(normal(password)))
+
+    async def match(self, stored: str | None, password: str) -> bool:
+        """To be asked in one's `place`. Without a stored hash the same work is done for nothing."""
+        return await _in_thread(lambda: self._verified(stored or self._nobodys, password)) and stored is not None
+
+    def outdated(self, stored: str) -> bool:
+        return self._hasher.check_needs_rehash(stored)
+
+    def _verified(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, normal(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def _random_hash(hasher: PasswordHasher) -> str:
+    """A hash that no password has, and that takes as long as any."""
+    salt, made = (base64.b64encode(os.urandom(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
+    return (f"$argon2id$v=19$m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}${salt}${made}")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)

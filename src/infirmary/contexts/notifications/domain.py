@@ -1,0 +1,240 @@
+"""What people are told and in which words, what an e-mail looks like, and when one is tried again."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime as rfc5322
+from html import escape
+from unicodedata import category
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from msgspec import Struct
+
+from infirmary.contexts.appointments.contract import Mode
+from infirmary.contexts.appointments.events import (
+    AppointmentAccepted,
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentDeclined,
+    AppointmentRequested,
+    AppointmentRescheduled,
+    VisitChanged,
+)
+
+TRIES = 8
+BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a mail server's bad night)
+LEASE = timedelta(minutes=2)       # how long one process has for one try; longer than any try may take
+KEPT = timedelta(days=400)
+
+
+def _(text: str) -> str:
+    """Where translations will come in (gettext)."""
+    return text
+
+
+class Message(Struct, frozen=True):
+    """What one person is told. `link` is a path of our own pages; where it is empty, it is a secret that is asked for
+    when the e-mail is written, and kept nowhere. `mail_title` names no patient: mail is read by more than its owner."""
+
+    kind: str
+    title: str
+    mail_title: str
+    body: str
+    link: str
+    label: str
+
+
+class News(Struct, frozen=True):
+    """A message, and whose it is: a patient's or a doctor's."""
+
+    message: Message
+    patient_id: UUID | None = None
+    doctor_id: UUID | None = None
+
+
+class Letter(Struct, frozen=True):
+    """What an e-mail says."""
+
+    title: str
+    body: str
+    label: str
+
+
+class House(Struct, frozen=True):
+    """What every e-mail says about the hospital."""
+
+    name: str
+    address: str
+    phone: str
+    emergency: str
+    sender: str
+
+
+# --- Texts: who, which department and when; never why. ---------------------------------------------------------------
+
+
+def when(at: datetime, *, tz: ZoneInfo, now: datetime) -> str:
+    """`Thu 26 Nov, 09:20`; the year only when it is another one."""
+    year = " y" if at.astimezone(tz).year != now.astimezone(tz).year else ""
+    return format_datetime(at, f"EEE d MMM{year}, HH:mm", tzinfo=tz, locale="en")
+
+
+def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[News]:
+    """What a change of a visit means for each of those whose visit it is, or was."""
+    before = event.previous_starts_at if isinstance(event, AppointmentRescheduled) else event.starts_at
+    words = {name: one_line(value) for name, value in (
+        ("patient", event.patient_name), ("doctor", event.doctor_name), ("place", _place(event)),
+        ("when", when(event.starts_at, tz=tz, now=now)), ("before", when(before, tz=tz, now=now)))}
+
+    def patient(kind: str, title: str, body: str, label: str = "") -> News:
+        title = title.format_map(words)
+        return News(Message(kind, title, title, body.format_map(words), f"/visits/{event.aggregate}",
+                            label or _("Open the visit")), patient_id=event.patient_id)
+
+    def doctor(kind: str, title: str, body: str, label: str = "", *, doctor_id: UUID = event.doctor_id) -> News:
+        return News(Message(kind, title.format_map(words), title.format_map({**words, "patient": _("A patient")}),
+                            body.format_map(words), "/doctor/today", label or _("Open your day")), doctor_id=doctor_id)
+
+    match event:
+        case AppointmentRequested():
+            return [doctor("visit.requested", _("{patient} asks for {when}"), _(
+                "{place}. Nobody else can take this time until you accept or decline."), _("Answer the request"))]
+        case AppointmentBooked():
+            return [
+                patient("visit.booked", _("Your visit is booked: {when}"), _(
+                    "With {doctor}. {place}. If the time does not suit you, move or cancel the visit on its page.")),
+                doctor("visit.booked", _("{patient} is booked for {when}"), _("{place}."))]
+        case AppointmentAccepted():
+            return [
+                patient("visit.accepted", _("Your request is accepted: {when}"), _(
+                    "With {doctor}. {place}. The time is yours.")),
+                doctor("visit.accepted", _("{patient} is booked for {when}"), _("The request is accepted. {place}."))]
+        case AppointmentDeclined():
+            return [
+                patient("visit.declined", _("Your request for {when} is declined"), _(
+                    "{doctor} cannot see you then. The page of the visit says why, and you can ask for another time."),
+                    _("See why")),
+                doctor("visit.declined", _("{patient} does not come on {when}"), _(
+                    "The request is declined. {place}. The time is free again."))]
+        case AppointmentRescheduled():
+            moved = patient("visit.moved", _("Your visit is moved to {when}"), _(
+                "It was on {before}. Now it is with {doctor}. {place}. If the time does not suit you, move or cancel "
+                "the visit on its page."))
+            if event.previous_doctor_id == event.doctor_id:
+                return [moved, doctor("visit.moved", _("{patient} is moved to {when}"), _(
+                    "{place}. It was on {before}; that time is free again."))]
+            return [
+                moved,
+                doctor("visit.booked", _("{patient} is booked for {when}"), _(
+                    "{place}. The visit was with a colleague before, on {before}.")),
+                doctor("visit.moved", _("{patient} does not come to you on {before}"), _(
+                    "The visit is moved to {when}, with {doctor}. Your time is free again."),
+                    doctor_id=event.previous_doctor_id)]
+        case AppointmentCancelled():
+            return [
+                patient("visit.cancelled", _("Your visit on {when} is cancelled"), _(
+                    "It was with {doctor}. {place}. To be seen at another time, book again.")),
+                doctor("visit.cancelled", _("{patient} does not come on {when}"), _(
+                    "The visit is cancelled. {place}. The time is free again."))]
+    return []
+
+
+def _place(event: VisitChanged) -> str:
+    where = _("by video") if event.mode is Mode.VIDEO else event.location
+    return ", ".join(filter(None, (event.department_name, where)))
+
+
+def about_reset(*, invitation: bool, hospital: str) -> Message:
+    """E-mail only: whoever needs it cannot look into the app."""
+    if invitation:
+        return _about_account("password.invitation", _("Your account at {hospital}").format(hospital=one_line(hospital)), _(
+            "An account is made for you. Choose a password, and you can sign in. The link works once and not for "
+            "long; if it has grown too old, ask for a new one where you sign in."), "", _("Choose a password"))
+    return _about_account("password.reset", _("Choose a new password"), _(
+        "Somebody asked for a new password for your account here. If that was you, follow the link: it works once and "
+        "not for long. If it was not you, do nothing: your password stays as it is."), "", _("Choose a new password"))
+
+
+def about_new_password() -> Message:
+    return _about_account("password.changed", _("Your password is changed"), _(
+        "If that was you, there is nothing to do. If it was not you, ask for a new password at once: that signs out "
+        "whoever is in. Then call us."), "/forgot", _("Ask for a new password"))
+
+
+def about_copied_sign_in() -> Message:
+    return _about_account("session.ended", _("We signed you out on one device"), _(
+        "A sign-in was used twice, which happens when somebody has copied it. We ended it to be safe: sign in again. "
+        "If you know no reason for this, choose a new password."), "/password", _("Choose a new password"))
+
+
+def _about_account(kind: str, title: str, body: str, link: str, label: str) -> Message:
+    return Message(kind, title, title, body, link, label)
+
+
+def one_line(text: str) -> str:
+    """Names as people typed them, without what could break out of a line or a header."""
+    return " ".join("".join(" " if category(one) == "Cc" else one for one in text).split())
+
+
+# --- E-mail ----------------------------------------------------------------------------------------------------------
+
+
+def email(letter: Letter, *, to: str, url: str, house: House, message_id: str, at: datetime) -> EmailMessage:
+    """Text and HTML that say the same. Raises ValueError for an address that no mail can carry."""
+    local, _at, domain = to.rpartition("@")
+    foot = [
+        f"{house.name}, {house.address}",
+        _("Phone {phone}. In an emergency call {emergency}.").format(phone=house.phone, emergency=house.emergency),
+        _("You get this because you have an account with us. Answers to this address are not read."),
+    ]
+    made = EmailMessage(policy=SMTP)
+    made["From"] = Address(one_line(house.name), addr_spec=house.sender)
+    made["To"] = Address(username=local, domain=domain.encode("idna").decode())   # as every server understands it
+    made["Subject"] = one_line(letter.title)
+    made["Date"] = rfc5322(at)
+    made["Message-ID"] = message_id
+    made["Auto-Submitted"] = "auto-generated"   # RFC 3834: no out-of-office answers
+    made.set_content("\n".join([letter.title, "", letter.body, "", f"{letter.label}:", url, "", "-- ", *foot, ""]),
+                     cte="quoted-printable")
+    made.add_alternative(_html(letter, url, foot), subtype="html", cte="quoted-printable")
+    return made
+
+
+def _html(letter: Letter, url: str, foot: list[str]) -> str:
+    title, body, label, link = (escape(text) for text in (letter.title, letter.body, letter.label, url))
+    last = "<br>\n".join(map(escape, foot))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+</head>
+<body style="max-width: 36em; margin: 0 auto; padding: 1.5em; font: 16px/1.5 sans-serif">
+<h1 style="font-size: 1.25em">{title}</h1>
+<p>{body}</p>
+<p><a href="{link}" style="font-weight: bold">{label}</a></p>
+<hr>
+<p style="font-size: 0.875em">{last}</p>
+</body>
+</html>
+"""
+
+
+def masked(address: str) -> str:
+    """`r…@example.org`: enough to tell one from another, not enough to write to."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"
+
+
+# --- Trying again ----------------------------------------------------------------------------------------------------
+
+
+def next_try(attempts: int, *, now: datetime) -> datetime | None:
+    """When to try again after so many attempts; None: enough."""
+    return now + BACK_OFF * 4 ** (attempts - 1) if attempts < TRIES else None

@@ -1,0 +1,25 @@
+"""What notifications does when others announce something."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infirmary.contexts.appointments import events as visits
+from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.kernel.bus import Reaction
+from infirmary.kernel.events import Event
+
+from .service import NotificationsService
+
+
+def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
+    return {
+        visits.AppointmentRequested: service.visit_changed,
+        visits.AppointmentBooked: service.visit_changed,
+        visits.AppointmentAccepted: service.visit_changed,
+        visits.AppointmentDeclined: service.visit_changed,
+        visits.AppointmentRescheduled: service.visit_changed,
+        visits.AppointmentCancelled: service.visit_changed,
+        PasswordResetRequested: service.reset_requested,
+        PasswordChanged: service.password_changed,
+        RefreshTokenReused: service.sign_in_copied,
+    }

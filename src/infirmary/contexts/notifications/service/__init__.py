@@ -1,0 +1,174 @@
+"""Telling people, and what they and the administrator may ask about it."""
+from __future__ import annotations
+
+from uuid import UUID
+
+from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
+from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.contexts.notifications import domain, tables
+from infirmary.contexts.notifications.contract import (
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    NothingToRetry,
+    Notification,
+    Notifications,
+    Unread,
+)
+from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
+from infirmary.kernel.access import Caller
+from infirmary.kernel.context import Kit
+from infirmary.kernel.contract import Done, Page, Stream
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import NotFound
+from infirmary.kernel.events import Event, Fact
+from infirmary.language import service
+from infirmary.settings import Settings
+
+from .live import Live
+from .sender import Sender
+
+ME = service("notifications")
+
+
+class NotificationsService(Notifications):
+    def __init__(self, kit: Kit) -> None:
+        self.db, self.clock = kit.db, kit.clock
+        self.settings: Settings = kit.settings
+        self.identity = kit.ask(Identity)
+        self.live = Live(kit.db)
+        self.sender = Sender(kit, self._reset_url)
+
+    # --- Telling -------------------------------------------------------------------------------------------------------
+
+    async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
+        """Tell the patient and the doctor, but nobody of their own deed."""
+        told: list[tuple[Recipient, domain.Message]] = []
+        for news in domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()):
+            people = await self.identity.recipients(ME, patient_id=news.patient_id, doctor_id=news.doctor_id)
+            told += [(one, news.message) for one in people if one.account_id != event.by_account]
+        await self._tell(event, fact, told, subject_id=event.patient_id)
+
+    async def reset_requested(self, event: PasswordResetRequested, fact: Fact) -> None:
+        try:
+            link = await self.identity.reset_link(ME, event.aggregate)
+        except LinkExpired:   # used, or too old by now: nobody waits for it any more
+            return
+        message = domain.about_reset(invitation=event.invitation, hospital=self.settings.hospital.name)
+        await self._tell(event, fact, [(Recipient(event.account_id, link.name, link.email), message)])
+
+    async def password_changed(self, event: PasswordChanged, fact: Fact) -> None:
+        await self._warn(event, fact, event.account_id, domain.about_new_password())
+
+    async def sign_in_copied(self, event: RefreshTokenReused, fact: Fact) -> None:
+        await self._warn(event, fact, event.account_id, domain.about_copied_sign_in())
+
+    async def _warn(self, event: Event, fact: Fact, account_id: UUID, message: domain.Message) -> None:
+        people = await self.identity.recipients(ME, account_id=account_id)
+        await self._tell(event, fact, [(one, message) for one in people])
+
+    async def _tell(self, event: Event, fact: Fact, told: list[tuple[Recipient, domain.Message]], *,
+                    subject_id: UUID | None = None) -> None:
+        """Inbox and e-mail together, once per fact and person, whatever their roles (the patient's news comes first)."""
+        now = self.clock.now()
+        each = sorted({to.account_id: (to, message) for to, message in reversed(told)}.items())
+        try:
+            async with self.db.transaction(once=fact.id) as tx:
+                NOTIFICATIONS.add(tx, *(
+                    NotificationRow(new_id(), account, fact.id, one.title, one.body, one.link, now, None)
+                    for account, (_, one) in each if one.link))
+                DELIVERIES.add(tx, *(
+                    DeliveryRow(new_id(), fact.id, account, Channel.EMAIL, one.kind, event.aggregate, to.email,
+                                one.mail_title, one.body, one.link, one.label, DeliveryStatus.PENDING, 0, "", now, now,
+                                None)
+                    for account, (to, one) in each))
+                if each:
+                    tx.audit("notification.written", ME, subject_id=subject_id, entity=f"fact/{fact.id}",
+                             kind=each[0][1][1].kind, people=str(len(each)))
+        except UniqueViolation:   # told before, longer ago than the kernel's inbox remembers
+            return
+        self.sender.wake()
+        self.live.wake(account for account, _ in each)
+
+    async def _reset_url(self, reset_id: UUID) -> str:
+        return (await self.identity.reset_link(ME, reset_id)).url
+
+    # --- The inbox -----------------------------------------------------------------------------------------------------
+
+    async def notifications(self, caller: Caller, unread: bool = False, limit: int = 25,
+                            cursor: str | None = None) -> Page[Notification]:
+        mine = caller.only()
+        pages = tables.INBOX_UNREAD if unread else tables.INBOX
+        async with self.db.reading() as reading:
+            rows, following = await pages.page(reading, after=cursor, limit=limit, **mine)
+        return Page([_as_notification(row) for row in rows], following)
+
+    async def unread(self, caller: Caller) -> Unread:
+        mine = caller.only()
+        async with self.db.reading() as reading:
+            return Unread(await reading.one(tables.UNREAD, **mine) or 0)
+
+    async def read(self, caller: Caller, notification_id: UUID) -> Notification:
+        async with self.db.transaction() as tx:
+            row = await NOTIFICATIONS.get(tx, notification_id)
+            if row is None:
+                raise NotFound
+            caller.must_reach(account_id=row.account_id)
+            if await tx.run(tables.READ, key=row.id, now=self.clock.now()):
+                tx.audit("notification.read", caller, entity=f"notification/{row.id}")
+                row = await NOTIFICATIONS.get(tx, row.id) or row
+            answer = tx.answer(_as_notification(row))
+        self.live.wake([row.account_id])
+        return answer
+
+    async def read_all(self, caller: Caller) -> Done:
+        mine = caller.only()
+        async with self.db.transaction() as tx:
+            if count := await tx.run(tables.READ_ALL, now=self.clock.now(), **mine):
+                tx.audit("notification.all_read", caller, entity=f"account/{mine['account_id']}", count=str(count))
+            answer = tx.answer(Done())
+        self.live.wake(mine.values())
+        return answer
+
+    async def stream(self, caller: Caller) -> Stream:
+        return Stream(self.live.events(caller.only()["account_id"]))
+
+    # --- The delivery log ----------------------------------------------------------------------------------------------
+
+    async def deliveries(self, caller: Caller, status: DeliveryStatus | None = None, limit: int = 25,
+                         cursor: str | None = None) -> Page[Delivery]:
+        async with self.db.reading() as reading:
+            rows, following = await tables.log_of(status).page(reading, after=cursor, limit=limit)
+        return Page([_as_delivery(row) for row in rows], following)
+
+    async def retry(self, caller: Caller, delivery_id: UUID) -> Delivery:
+        async with self.db.transaction() as tx:
+            retried = await tx.run(tables.RETRY, key=delivery_id, now=self.clock.now())
+            row = await DELIVERIES.get(tx, delivery_id)
+            if row is None:
+                raise NotFound
+            if not retried:
+                raise NothingToRetry
+            tx.audit("delivery.retried", caller, entity=f"delivery/{row.id}", kind=row.kind)
+            answer = tx.answer(_as_delivery(row))
+        self.sender.wake()
+        return answer
+
+    async def forget(self) -> None:
+        """What was read, and what was sent, so long ago that nobody asks for it."""
+        before = self.clock.now() - domain.KEPT
+        async with self.db.transaction() as tx:
+            await tx.run(tables.FORGET_READ, before=before)
+            await tx.run(tables.FORGET_SENT, before=before)
+
+
+def _as_notification(row: NotificationRow) -> Notification:
+    return Notification(id=row.id, account_id=row.account_id, title=row.title, body=row.body, link=row.link,
+                        created_at=row.created_at, read_at=row.read_at)
+
+
+def _as_delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(id=row.id, channel=row.channel, kind=row.kind, to=domain.masked(row.address), status=row.status,
+                    attempts=row.attempts, error=row.error, created_at=row.created_at, sent_at=row.sent_at)

@@ -1,0 +1,24 @@
+"""What the register learns from visits: which doctor treats whom."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infirmary.contexts.appointments.events import (
+    AppointmentAccepted,
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentDeclined,
+    AppointmentRequested,
+    AppointmentRescheduled,
+)
+from infirmary.kernel.bus import Reaction
+from infirmary.kernel.events import Event
+
+from .service import PatientsService
+
+
+def reactions(service: PatientsService) -> Mapping[type[Event], Reaction]:
+    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled)
+    return {**dict.fromkeys(arranged, service.visit_arranged),
+            AppointmentCancelled: service.visit_called_off,
+            AppointmentDeclined: service.visit_called_off}

@@ -1,0 +1,299 @@
+"""Where the register is kept, and what is asked of it."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct, structs
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
+from infirmary.kernel.database.db import Reading, Transaction
+from infirmary.kernel.database.migrate import with_kernel_tables
+from infirmary.kernel.database.rows import Pages, Rows
+from infirmary.kernel.database.statement import Query, Statement
+
+from . import domain
+from .contract import Gender, Patient
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+FIRST_NUMBER = 100_001
+FEW, MANY = 300, 3000   # hits of a word: so few that looking further costs more; so many that walking the names is quicker
+CANDIDATES = 200        # for the same person
+_LAST = "\U0010ffff"    # sorts after every letter
+_HOSPITAL_NUMBER = "hospital number"
+
+
+def _exact(length: int) -> String:
+    """Compared by code point on every engine, so that a range of words is a prefix."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+metadata = with_kernel_tables(MetaData())
+
+patient = Table(
+    "patient", metadata,
+    Column("id", Id, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("given_name", String(100), nullable=False),
+    Column("family_name", String(100), nullable=False),
+    Column("birth_date", Date, nullable=False),
+    Column("gender", EnumText(Gender), nullable=False),
+    Column("phone", String(25)),
+    Column("email", String(254)),
+    Column("address", String(200), nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("retired_at", UtcDateTime),
+    Column("version", Integer, nullable=False),
+    Column("family_key", _exact(domain.LONGEST_KEY), nullable=False),
+    Column("given_key", _exact(domain.LONGEST_KEY), nullable=False),
+    Column("search", Text, nullable=False),   # the words below, each between spaces
+    UniqueConstraint("number"),
+    Index("patient_by_name", "family_key", "given_key", "id"))
+
+patient_word = Table(
+    "patient_word", metadata,
+    Column("word", _exact(domain.LONGEST_WORD), primary_key=True),
+    Column("patient_id", Id, primary_key=True),
+    sqlite_with_rowid=False)
+
+# One row per visit: the doctor reaches the patient until then, or no longer (NULL). A visit that was called off keeps
+# its row, so that an older fact which arrives late is seen to be older.
+care_relation = Table(
+    "care_relation", metadata,
+    Column("appointment_id", Id, primary_key=True),
+    Column("doctor_id", Id, nullable=False),
+    Column("patient_id", Id, nullable=False),
+    Column("until", UtcDateTime),
+    Column("version", Integer, nullable=False),
+    Index("care_relation_by_doctor", "doctor_id", "patient_id", "until"))
+
+counter = Table(
+    "counter", metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Integer, nullable=False))
+
+
+class Stored(Struct, frozen=True):
+    id: UUID
+    number: int
+    given_name: str
+    family_name: str
+    birth_date: date
+    gender: Gender
+    phone: str | None
+    email: str | None
+    address: str
+    language: str
+    created_at: datetime
+    retired_at: datetime | None
+    version: int
+    family_key: str
+    given_key: str
+    search: str
+
+    @property
+    def shown(self) -> Patient:
+        return Patient(**{name: getattr(self, name) for name in Patient.__struct_fields__})
+
+
+class Word(Struct, frozen=True):
+    word: str
+    patient_id: UUID
+
+
+class CareRelation(Struct, frozen=True):
+    appointment_id: UUID
+    doctor_id: UUID
+    patient_id: UUID
+    until: datetime | None
+    version: int
+
+
+class Counter(Struct, frozen=True):
+    name: str
+    value: int
+
+
+PATIENTS = Rows(patient, Stored)
+WORDS = Rows(patient_word, Word, key="word", version=None)
+RELATIONS = Rows(care_relation, CareRelation, key="appointment_id", version=None)
+COUNTERS = Rows(counter, Counter, key="name", version=None)
+
+_count_up = Statement(update(counter).where(counter.c.name == _HOSPITAL_NUMBER).values(value=counter.c.value + 1))
+_counted = Query(select(counter.c.value).where(counter.c.name == _HOSPITAL_NUMBER), int)
+_forget_words = Statement(delete(patient_word).where(
+    patient_word.c.word.in_(bindparam("words", expanding=True)),
+    patient_word.c.patient_id == bindparam("patient_id", type_=Id)))
+
+
+async def next_number(tx: Transaction) -> int:
+    """Whoever asks holds the counter until the commit: to be asked last. The first of all makes it."""
+    if await tx.run(_count_up) == 0:
+        COUNTERS.add(tx, Counter(_HOSPITAL_NUMBER, FIRST_NUMBER))
+        return FIRST_NUMBER
+    number = await tx.one(_counted)
+    assert number is not None
+    return number
+
+
+async def get(tx: Reading, patient_id: UUID) -> Patient | None:
+    stored = await PATIENTS.get(tx, patient_id)
+    return None if stored is None else stored.shown
+
+
+def add(tx: Transaction, entered: Patient) -> None:
+    PATIENTS.add(tx, _stored(entered))
+    WORDS.add(tx, *(Word(word, entered.id) for word in sorted(domain.found_by(entered))))
+
+
+async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
+    """Compare-and-set. The words are as those of the patient who is open to searches, or none."""
+    saved = await PATIENTS.save(tx, _stored(after))
+    old = set() if before.retired_at else {*domain.found_by(before)}
+    new = set() if after.retired_at else {*domain.found_by(after)}
+    if gone := sorted(old - new):
+        await tx.run(_forget_words, words=gone, patient_id=after.id)
+    if come := sorted(new - old):
+        WORDS.add(tx, *(Word(word, after.id) for word in come))
+    return saved.shown
+
+
+def _stored(one: Patient) -> Stored:
+    return Stored(**structs.asdict(one), family_key=domain.sort_key(one.family_name),
+                  given_key=domain.sort_key(one.given_name), search=f" {' '.join(domain.found_by(one))} ")
+
+
+# Care relations
+
+_treats = Query(select(care_relation.c.appointment_id).where(
+    care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.patient_id == bindparam("patient_id"),
+    care_relation.c.until > bindparam("now")).limit(1), UUID)
+_move_relation = Statement(update(care_relation).where(
+    care_relation.c.appointment_id == bindparam("key"), care_relation.c.version < bindparam("newer")).values(
+    doctor_id=bindparam("doctor"), patient_id=bindparam("patient"), until=bindparam("then"),
+    version=bindparam("newer")))
+
+
+async def treats(reading: Reading, doctor_id: UUID, patient_id: UUID, now: datetime) -> bool:
+    return await reading.one(_treats, doctor_id=doctor_id, patient_id=patient_id, now=now) is not None
+
+
+async def relate(tx: Transaction, relation: CareRelation) -> None:
+    """As this says, unless what is known is newer."""
+    moved = await tx.run(_move_relation, key=relation.appointment_id, newer=relation.version, then=relation.until,
+                         doctor=relation.doctor_id, patient=relation.patient_id)
+    if not moved and await RELATIONS.get(tx, relation.appointment_id) is None:
+        RELATIONS.add(tx, relation)
+
+
+# Searching
+
+def _between(at: str) -> ColumnElement[bool]:
+    """A range and not LIKE: a prepared LIKE knows nothing of its pattern, and could not use the index."""
+    return and_(patient_word.c.word >= bindparam(f"from_{at}"), patient_word.c.word < bindparam(f"until_{at}"))
+
+
+def _range(at: str, begins: str) -> dict[str, str]:
+    return {f"from_{at}": begins, f"until_{at}": begins + _LAST}
+
+
+_hits = Query(select(func.count()).select_from(
+    select(patient_word.c.patient_id).where(_between("")).limit(MANY).subquery()), int)
+
+
+async def find(reading: Reading, fragments: Sequence[domain.Fragment], *, doctor_id: UUID | None, now: datetime,
+               after: str | None, limit: int) -> tuple[list[Stored], str | None]:
+    """By name. A rare word drives the search where there is one; else the names are walked until the page is full."""
+    driver = None if doctor_id else await _rare(reading, fragments)
+    pages = _pages(tuple(len(fragment.begins) for fragment in fragments), driver, doctor_id is not None)
+    params: dict[str, Any] = {} if doctor_id is None else {"doctor_id": doctor_id, "now": now}
+    for at, fragment in enumerate(fragments):
+        for nth, begins in enumerate(fragment.begins):
+            if at == driver:
+                params |= _range(f"{nth}", begins)
+            else:
+                params[f"like_{at}_{nth}"] = _pattern(begins, inside=fragment.inside)
+    return await pages.page(reading, after=after, limit=limit, **params)
+
+
+async def _rare(reading: Reading, fragments: Sequence[domain.Fragment]) -> int | None:
+    """Which fragment the fewest words begin with, unless even those are many."""
+    fewest, rarest = MANY, None
+    for at in sorted(range(len(fragments)), key=lambda at: -max(map(len, fragments[at].begins))):
+        if not fragments[at].inside:
+            hits = sum([await reading.one(_hits, **_range("", begins)) or 0 for begins in fragments[at].begins])
+            if hits < fewest:
+                fewest, rarest = hits, at
+            if hits < FEW:
+                break
+    return rarest
+
+
+@lru_cache(maxsize=200)
+def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[Stored]:
+    """The statement for so many fragments with so many readings each, declared when first needed."""
+    core: Select[Any] = select(patient).where(patient.c.retired_at.is_(None))
+    for at, width in enumerate(widths):
+        if at == driver:
+            core = core.where(patient.c.id.in_(
+                select(patient_word.c.patient_id).where(or_(*(_between(f"{nth}") for nth in range(width))))))
+        else:
+            core = core.where(or_(*(patient.c.search.like(bindparam(f"like_{at}_{nth}"), escape="!")
+                                    for nth in range(width))))
+    if treated:
+        core = core.where(patient.c.id.in_(select(care_relation.c.patient_id).where(
+            care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.until > bindparam("now"))))
+    return Pages(core, Stored, [patient.c.family_key, patient.c.given_key, patient.c.id])
+
+
+def _pattern(begins: str, *, inside: bool) -> str:
+    """People may type % and _, and mean them."""
+    literal = begins.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{literal.replace('+', '+%')}%" if inside else f"% {literal}%"
+
+
+# Who may be the same person
+
+def _having(name: str) -> ColumnElement[bool]:
+    return patient.c.id.in_(select(patient_word.c.patient_id).where(
+        patient_word.c.word.in_(bindparam(name, expanding=True))))
+
+
+_open = select(patient).where(patient.c.retired_at.is_(None)).limit(CANDIDATES)
+_by_contact = Query(_open.where(_having("contact")), Stored)
+_by_birth_and_name = Query(_open.where(_having("birth"), _having("names")), Stored)
+
+
+async def candidates(reading: Reading, asked: domain.Asked) -> list[Patient]:
+    """Everybody who is alike in two ways is alike in one of these: a phone number or e-mail, or birth date and name."""
+    found: list[Stored] = []
+    if asked.contact_words:
+        found += await reading.all(_by_contact, contact=asked.contact_words)
+    if asked.birth_words and asked.name_words:
+        found += await reading.all(_by_birth_and_name, birth=asked.birth_words, names=asked.name_words)
+    return [one.shown for one in {one.id: one for one in found}.values()]

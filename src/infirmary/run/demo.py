@@ -1,0 +1,253 @@
+"""The demo hospital: made through the same contracts that people use, by living through six weeks on a held clock."""
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from infirmary.contexts.appointments.contract import Appointment, Appointments, Because, BookAppointment, Slot, Status, Why
+from infirmary.contexts.identity.contract import Identity, OpenAccount
+from infirmary.contexts.patients.contract import Demographics, Gender, Patients
+from infirmary.contexts.staff.contract import (
+    DepartmentForm,
+    Doctor,
+    DoctorForm,
+    HoursForm,
+    LeaveForm,
+    Occupation,
+    Opening,
+    Staff,
+    StaffForm,
+)
+from infirmary.kernel.access import Caller
+from infirmary.kernel.clock import HeldClock, SystemClock
+from infirmary.kernel.errors import Refusal
+from infirmary.kernel.settings import SettingsRefused
+from infirmary.language import ADMIN, PATIENT, RECEPTION, Role
+from infirmary.settings import Settings
+
+from . import demo_names as names
+from .house import House
+
+PASSWORD = "infirmary-demo-1"   # noqa: S105 – printed on purpose; demo data folders are refused outside the demo
+PAST_DAYS, COMING_DAYS, PATIENTS_COUNT, VISITS_A_DAY = 42, 14, 200, 26
+AT_ONCE = 24   # calls under way together, so that they share commits
+SIGN_INS = [(f"{role}@demo.test", who) for role, who in (
+    ("admin", "administration, dashboard, accounts"), ("doctor", "Dr Amara Okafor, Cardiology"), ("nurse", "nurse"),
+    ("reception", "front desk"), ("pharmacist", "pharmacist"), ("cashier", "cashier"), ("auditor", "audit trail"),
+    ("patient", "Rosa Delgado Vega"))]
+operator = Caller(account_id=UUID(int=1), name="Demo", roles=frozenset({ADMIN, RECEPTION}))
+Say = Callable[[str], None]
+
+
+async def make_demo(settings: Settings, *, say: Say) -> None:
+    """Make the hospital unless it is there. A making that was interrupted is begun again."""
+    made, making = settings.folder / "demo", settings.folder / "demo.making"
+    if made.exists():
+        return
+    if making.exists():
+        shutil.rmtree(settings.folder)
+    elif settings.folder.exists() and any(settings.folder.glob("*.db")):
+        raise SettingsRefused(f"{settings.data} holds a hospital that is not the demo. Use another --data folder.")
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    making.touch()
+    say("Making the demo hospital (once, under a minute)")
+    zone = settings.hospital.tz
+    now = SystemClock().now()
+    clock = HeldClock(_at(now.astimezone(zone).date() - timedelta(days=PAST_DAYS), 7, zone))
+    house = House(settings, clock=clock)
+    await house.open()
+    try:
+        await Demo(house, clock, now, say).make()
+    finally:
+        await house.close()
+    making.rename(made)
+
+
+def _at(day: date, hour: float, zone: Any) -> datetime:
+    whole = int(hour)
+    return datetime.combine(day, time(whole, int((hour - whole) * 60)), zone).astimezone(UTC)
+
+
+class Demo:
+    def __init__(self, house: House, clock: HeldClock, now: datetime, say: Say) -> None:
+        self.house, self.clock, self.now, self.say = house, clock, now, say
+        self.zone = house.settings.hospital.tz
+        self.chance = random.Random(7)   # noqa: S311 – the same hospital each time, no secret
+        self.appointments = house.ask(Appointments)
+        self.today = now.astimezone(self.zone).date()
+        self.patients: list[UUID] = []
+        self.doctors: list[Doctor] = []
+
+    async def make(self) -> None:
+        await self.make_staff()
+        await self.make_patients()
+        await self.make_accounts()
+        for n in range(-PAST_DAYS, COMING_DAYS + 1):
+            day = self.today + timedelta(days=n)
+            await self.book_day(day)
+            if n < 0:
+                await self.live_day(day)
+            if n % 7 == 0:
+                self.say(f"  Visits, week of {day:%d %b}")
+        await self.live_today()
+        await self.ask_for_times()
+        await self.house.deliver_facts()
+
+    # --- people ----------------------------------------------------------------------------------------------------
+
+    async def make_staff(self) -> None:
+        self.say("  Departments, doctors and their hours")
+        staff = self.house.ask(Staff)
+        departments = {one.name: await staff.open_department(operator, one) for one in (
+            DepartmentForm(name=name, location=place, icon=icon, accepts_first=first)
+            for name, place, icon, first in names.DEPARTMENTS)}
+        for given, family, department, specialty, room, minutes, weekly in names.DOCTORS:
+            doctor = await staff.engage_doctor(operator, DoctorForm(
+                given_name=given, family_name=family, specialty=specialty, department_id=departments[department].id,
+                room=room))
+            await staff.set_hours(operator, doctor.id, HoursForm(visit_minutes=minutes, weekly=[
+                Opening(weekday=day, starts=starts, ends=ends, location=room)
+                for days, stretches in weekly for day in days for starts, ends in stretches]), if_match=0)
+            self.doctors.append(doctor)
+        away = self.doctors[-1]
+        await staff.take_leave(operator, away.id, LeaveForm(
+            starts_at=_at(self.today + timedelta(days=3), 0, self.zone),
+            ends_at=_at(self.today + timedelta(days=8), 0, self.zone), reason="Annual leave"))
+        for given, family, occupation, department in names.STAFF:
+            await staff.engage(operator, StaffForm(
+                given_name=given, family_name=family, occupation=Occupation(occupation),
+                department_id=departments[department].id if department else None))
+        await self.house.deliver_facts()
+
+    async def make_patients(self) -> None:
+        self.say(f"  {PATIENTS_COUNT} patients")
+        register = self.house.ask(Patients).register
+        people = [names.patient(n, self.chance, self.today) for n in range(PATIENTS_COUNT)]
+        made = await self.all_of(register(operator, Demographics(
+            given_name=given, family_name=family, birth_date=born, gender=Gender(gender), phone=phone, email=email,
+            language=language)) for given, family, born, gender, phone, email, language in people)
+        self.patients = [one.id for one in sorted(made, key=lambda one: one.number)]
+        self.rosa = next(one.id for one in made if (one.given_name, one.family_name) == ("Rosa", "Delgado Vega"))
+        await self.house.deliver_facts()
+
+    async def make_accounts(self) -> None:
+        self.say("  Sign-ins")
+        accounts = self.house.ask(Identity)
+        for role, name in names.ACCOUNTS:
+            await accounts.open_account(operator, OpenAccount(
+                email=f"{role}@demo.test", name=name, roles=[Role(role)], password=PASSWORD,
+                patient_id=self.rosa if role == "patient" else None,
+                doctor_id=self.doctors[0].id if role == "doctor" else None))
+        await self.house.deliver_facts()
+
+    # --- visits ----------------------------------------------------------------------------------------------------
+
+    async def book_day(self, day: date) -> None:
+        """Fill part of a day; the further away, the emptier."""
+        share = 1.0 if day <= self.today else max(.25, .9 - .05 * (day - self.today).days)
+        start = _at(day, 0, self.zone)
+        slots: list[Slot] = []
+        for doctor in self.doctors:
+            free = (await self.appointments.slots(operator, from_=start, to=start + timedelta(days=1),
+                                                  doctor_id=doctor.id)).items
+            wanted = 9 if doctor is self.doctors[0] else VISITS_A_DAY // 7
+            slots += sorted(self.chance.sample(free, min(len(free), round(wanted * share))), key=lambda one: one.starts_at)
+        await self.all_of(self.book(slot) for slot in slots)
+        await self.house.deliver_facts()
+
+    async def book(self, slot: Slot) -> Appointment | None:
+        patient = self.chance.choice(self.patients)
+        try:
+            return await self.appointments.book(operator, BookAppointment(
+                patient_id=patient, doctor_id=slot.doctor_id, starts_at=slot.starts_at,
+                reason=self.chance.choice(names.REASONS)))
+        except Refusal:   # this patient is busy then: so be it
+            return None
+
+    async def visits_of(self, day: date) -> list[Appointment]:
+        found: list[Appointment] = []
+        cursor = None
+        while True:
+            page = await self.appointments.appointments(operator, day=day, status=Status.BOOKED, limit=100, cursor=cursor)
+            found += page.items
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    async def live_day(self, day: date) -> None:
+        """A day long past: nearly all came; some cancelled, a few did not come."""
+        visits = await self.visits_of(day)
+        fates = self.chance.choices(["seen", "no_show", "cancelled"], [88, 5, 7], k=len(visits))
+        seen = [one for one, fate in zip(visits, fates, strict=True) if fate == "seen"]
+        await self.all_of(self.appointments.cancel(operator, one.id, Why("Feels better"))
+                          for one, fate in zip(visits, fates, strict=True) if fate == "cancelled")
+        for hour, step in ((9, self.appointments.check_in), (9.5, self.appointments.start), (18, self.appointments.complete)):
+            self._move_to(_at(day, hour, self.zone))
+            await self.all_of(step(operator, one.id) for one in seen)
+        self._move_to(_at(day, 23, self.zone))
+        await self.all_of(self.appointments.no_show(operator, one.id)
+                          for one, fate in zip(visits, fates, strict=True) if fate == "no_show")
+        await self.house.deliver_facts()
+        self._move_to(_at(day + timedelta(days=1), 6, self.zone))
+
+    async def live_today(self) -> None:
+        """Today up to now, minute by minute: some are done, some wait, one is with the doctor."""
+        deeds: list[tuple[datetime, int, Callable[[], Awaitable[Any]]]] = []
+        for n, one in enumerate(await self.visits_of(self.today)):
+            came = one.starts_at - timedelta(minutes=self.chance.randint(4, 25))
+            begun = max(came, one.starts_at) + timedelta(minutes=self.chance.randint(0, 12))
+            if self.chance.random() < .05:
+                deeds.append((one.starts_at + timedelta(minutes=20), n, self._deed(self.appointments.no_show, one)))
+                continue
+            deeds += [(came, n, self._deed(self.appointments.check_in, one)),
+                      (begun, n, self._deed(self.appointments.start, one)),
+                      (begun + (one.ends_at - one.starts_at) * .8, n, self._deed(self.appointments.complete, one))]
+        for at, _, deed in sorted(deeds, key=lambda deed: deed[:2]):
+            if at < self.now:
+                self._move_to(at)
+                await deed()
+        self._move_to(self.now)
+        await self.house.deliver_facts()
+
+    @staticmethod
+    def _deed(step: Callable[..., Awaitable[Any]], one: Appointment) -> Callable[[], Awaitable[Any]]:
+        return lambda: step(operator, one.id)
+
+    async def ask_for_times(self) -> None:
+        """Requests waiting for an answer, one declined, and what Rosa has before her."""
+        cardiology = [doctor for doctor in self.doctors if doctor.department_name == "Cardiology"]
+        for n, patient in enumerate([self.rosa, *self.patients[40:45]]):
+            made = await self.book_as_patient(patient, cardiology[n % 2].id, days=5 + n, reason=names.REASONS[n])
+            if made and n == 4:
+                await self.appointments.decline(operator, made.id, Because("Your family doctor can see you sooner for this."))
+        general = next(doctor for doctor in self.doctors if doctor.department_name == "General medicine")
+        await self.book_as_patient(self.rosa, general.id, days=1, reason="Blood test results")
+
+    async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str) -> Appointment | None:
+        caller = Caller(account_id=UUID(int=2), name="Demo", roles=frozenset({PATIENT}), subjects={"patient_id": patient})
+        start = _at(self.today + timedelta(days=days), 0, self.zone)
+        for slot in (await self.appointments.slots(caller, from_=start, to=start + timedelta(days=9), doctor_id=doctor)).items:
+            try:
+                return await self.appointments.book(caller, BookAppointment(
+                    patient_id=patient, doctor_id=doctor, starts_at=slot.starts_at, reason=reason))
+            except Refusal:   # taken, or the patient is busy: the next one
+                continue
+        return None
+
+    # --- tools -----------------------------------------------------------------------------------------------------
+
+    def _move_to(self, at: datetime) -> None:
+        self.clock.advance(max(at - self.clock.now(), timedelta()))
+
+    async def all_of(self, calls: Iterable[Awaitable[Any]]) -> list[Any]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(call: Awaitable[Any]) -> Any:
+            async with gate:
+                return await call
+
+        return await asyncio.gather(*map(one, calls))

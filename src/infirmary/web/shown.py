@@ -1,0 +1,134 @@
+"""Values of contracts as pages show them: local times, words instead of codes, and where to go next."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from infirmary.contexts.appointments.contract import Appointment, Mode, Opening, Status, Step
+from infirmary.kernel.errors import Refusal
+
+Words = Callable[[str], str]
+LIVE = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
+MOVABLE = (Status.REQUESTED, Status.BOOKED)
+
+
+class Way(Struct, frozen=True):
+    """A button that leads on."""
+
+    label: str
+    href: str
+
+
+class Told(Struct, frozen=True):
+    """A refusal in the voice of the pages: what happened, what it means, what to do."""
+
+    title: str
+    text: str
+    choices: list[Way]
+    tone: str = "attention"
+    icon: str = "alert-circle"
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    name: str
+    sub: str
+    href: str
+    next_at: datetime | None
+    icon: str = ""
+    initials: str = ""
+
+
+class ShownVisit(Struct, frozen=True, kw_only=True):
+    """A visit on a patient's page; addresses are empty where something cannot be done."""
+
+    id: UUID
+    href: str
+    number: str
+    starts_at: datetime
+    minutes: int
+    status: str
+    doctor: str
+    department: str
+    place: str
+    reason: str
+    note: str
+    move_href: str
+    cancel_href: str
+    calendar_href: str
+
+
+def initials(name: str) -> str:
+    words = [word for word in name.split() if word != "Dr"]
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+
+def told(refusal: Refusal, choices: Iterable[Way] = (), *, icon: str = "alert-circle") -> Told:
+    return Told(refusal.title(), refusal.detail, list(choices), icon=icon)
+
+
+def slot_value(doctor_id: UUID, starts_at: datetime) -> str:
+    return f"{doctor_id}|{starts_at.isoformat()}"
+
+
+def slot_of(value: str) -> tuple[UUID, datetime] | None:
+    """The doctor and instant of a slot's value, or None when it is not one."""
+    doctor, _, at = value.partition("|")
+    try:
+        moment = datetime.fromisoformat(at)
+        return (UUID(doctor), moment) if moment.tzinfo else None
+    except ValueError:
+        return None
+
+
+def alternatives(refusal: Refusal) -> list[tuple[UUID, datetime]]:
+    """The free times that a refusal offers instead."""
+    return [(UUID(str(one["doctor_id"])), datetime.fromisoformat(str(one["starts_at"]).replace("Z", "+00:00")))
+            for one in msgspec.to_builtins(refusal.extra.get("alternatives", []))]
+
+
+def visit(one: Appointment, *, now: datetime, zone: Any, _: Words) -> ShownVisit:
+    coming = one.starts_at > now
+    movable = one.status in MOVABLE and coming
+    note = {Status.REQUESTED: _("The department answers soon; the time is kept for you."),
+            Status.DECLINED: one.status_reason, Status.CANCELLED: one.status_reason}.get(one.status, "")
+    return ShownVisit(
+        id=one.id, href=f"/visits/{one.id}", number=str(one.id)[-6:].upper(), starts_at=one.starts_at.astimezone(zone),
+        minutes=int((one.ends_at - one.starts_at).total_seconds()) // 60, status=one.status.value,
+        doctor=one.doctor_name, department=one.department_name,
+        place=_("By video") if one.mode is Mode.VIDEO else one.location, reason=one.reason, note=note,
+        move_href=f"/visits/{one.id}/move" if movable else "", cancel_href=f"/visits/{one.id}/cancel" if movable else "",
+        calendar_href=f"/visits/{one.id}/calendar.ics" if one.status in LIVE and coming else "")
+
+
+def step_text(step: Step, before: Step | None, _: Words) -> str:
+    """One line of a visit's history."""
+    if before is not None and step.starts_at != before.starts_at:
+        return _("Moved")
+    words = {Status.REQUESTED: _("Asked for"), Status.BOOKED: _("Booked") if before is None else _("Accepted"),
+             Status.CHECKED_IN: _("Checked in"), Status.IN_PROGRESS: _("Started"), Status.COMPLETED: _("Completed"),
+             Status.DECLINED: _("Declined"), Status.CANCELLED: _("Cancelled"), Status.NO_SHOW: _("Did not come")}
+    return f"{words[step.status]}: {step.reason}" if step.reason else words[step.status]
+
+
+def doctor_choice(one: Opening, zone: Any) -> Choice:
+    return Choice(name=one.doctor_name, sub=f"{one.specialty} · {one.department_name}", initials=initials(one.doctor_name),
+                  next_at=one.next.starts_at.astimezone(zone) if one.next else None,
+                  href="/book/when?" + urlencode({"doctor": one.doctor_id}))
+
+
+def department_choices(openings: Iterable[Opening], icons: dict[UUID, str], zone: Any) -> list[Choice]:
+    """One per department: who works there and the soonest time; soonest first, the full ones last."""
+    by_department: dict[UUID, list[Opening]] = {}
+    for one in openings:   # soonest first already
+        by_department.setdefault(one.department_id, []).append(one)
+    return [Choice(name=doctors[0].department_name, icon=icons.get(department, "building-hospital"),
+                   sub=", ".join(sorted(one.doctor_name.split()[-1] for one in doctors)),
+                   next_at=doctors[0].next.starts_at.astimezone(zone) if doctors[0].next else None,
+                   href="/book?" + urlencode({"department": department}))
+            for department, doctors in by_department.items()]

@@ -1,0 +1,200 @@
+"""Facts from elsewhere become inbox and delivery rows: once each, and all together."""
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import delete
+
+from infirmary.contexts.appointments.events import (
+    AppointmentAccepted,
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentDeclined,
+    AppointmentRequested,
+    AppointmentRescheduled,
+)
+from infirmary.contexts.identity.contract import ResetLink
+from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.contexts.notifications import tables
+from infirmary.contexts.notifications.contract import DeliveryStatus
+from infirmary.kernel.audit import Audited
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.statement import Query, Statement
+from infirmary.kernel.errors import Unavailable
+from infirmary.kernel.outbox import inbox, outbox
+
+from .builders import a_desk, a_fact, a_visit, admin, mary, okafor, silva
+
+OUTBOX = Query(outbox.select().with_only_columns(outbox.c.body), object)
+
+
+async def inbox_of(desk, person):
+    return (await desk.ask.notifications(person.caller)).items
+
+
+async def deliveries(desk):
+    return (await desk.ask.deliveries(admin)).items
+
+
+async def in_database(desk, query):
+    async with desk.db.reading() as reading:
+        return await reading.all(query)
+
+
+@pytest.fixture
+async def desk(database_url, tmp_path):
+    async with a_desk(database_url, tmp_path) as desk:
+        yield desk
+
+
+async def test_a_booking_is_told_to_patient_and_doctor(desk):
+    await desk.hears(a_visit())
+    [hers], [theirs] = await inbox_of(desk, mary), await inbox_of(desk, okafor)
+    assert hers.title == "Your visit is booked: Thu 26 Nov, 09:20"
+    assert theirs.title == "Mary Byrne is booked for Thu 26 Nov, 09:20"
+    assert await inbox_of(desk, silva) == []
+    sent = await deliveries(desk)
+    assert sorted(one.to for one in sent) == ["m…@byrne.example", "o…@infirmary.example"]
+    assert {one.status for one in sent} == {DeliveryStatus.PENDING}
+
+
+@pytest.mark.parametrize("kind", [AppointmentBooked, AppointmentAccepted, AppointmentDeclined, AppointmentRescheduled,
+                                  AppointmentCancelled])
+async def test_nobody_is_told_of_their_own_deed(desk, kind):
+    await desk.hears(a_visit(kind, by=mary.account_id))
+    await desk.hears(a_visit(kind, by=okafor.account_id))
+    assert len(await inbox_of(desk, mary)) == 1
+    assert len(await inbox_of(desk, okafor)) == 1
+    assert len(await deliveries(desk)) == 2
+
+
+async def test_a_request_is_told_to_the_doctor_only(desk):
+    await desk.hears(a_visit(AppointmentRequested, by=mary.account_id))
+    assert [one.title for one in await inbox_of(desk, okafor)] == ["Mary Byrne asks for Thu 26 Nov, 09:20"]
+    assert await inbox_of(desk, mary) == []
+
+
+async def test_a_doctor_who_loses_a_visit_is_told_too(desk):
+    await desk.hears(a_visit(AppointmentRescheduled, doctor_id=silva.id))
+    assert len(await inbox_of(desk, okafor)) == len(await inbox_of(desk, silva)) == len(await inbox_of(desk, mary)) == 1
+
+
+async def test_the_same_fact_twice_tells_once(desk):
+    fact = await desk.hears(a_visit())
+    await desk.hears(fact.event, fact)
+    assert len(await inbox_of(desk, mary)) == 1
+    assert len(await deliveries(desk)) == 2
+
+
+async def test_the_same_fact_at_the_same_time_tells_once(desk, database_url, tmp_path):
+    async with a_desk(database_url, tmp_path, fresh=False) as other:
+        fact = a_fact(a_visit())
+        await asyncio.gather(*(one.hears(fact.event, fact) for one in (desk, other, desk, other)))
+    assert len(await inbox_of(desk, mary)) == 1
+    assert len(await deliveries(desk)) == 2
+
+
+async def test_a_fact_that_comes_again_after_the_kernels_inbox_forgot_it_tells_nobody_twice(desk):
+    fact = await desk.hears(a_visit())
+    async with desk.db.transaction() as tx:
+        assert await tx.run(Statement(delete(inbox))) == 1
+    await desk.hears(fact.event, fact)
+    assert len(await inbox_of(desk, mary)) == 1
+    assert len(await deliveries(desk)) == 2
+
+
+async def test_inbox_delivery_and_mark_are_written_together_or_not_at_all(desk, monkeypatch):
+    """A crash between the rows leaves none of them, so the next delivery of the fact does everything."""
+    fact = a_fact(a_visit())
+    broken = type(tables.DELIVERIES)(tables.delivery, tables.DeliveryRow, version=None)
+
+    def fails(*_):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(broken, "add", fails)
+    monkeypatch.setattr("infirmary.contexts.notifications.service.DELIVERIES", broken)
+    with pytest.raises(ConnectionResetError):
+        await desk.hears(fact.event, fact)
+    assert await inbox_of(desk, mary) == []
+    monkeypatch.undo()
+    await desk.hears(fact.event, fact)
+    assert len(await inbox_of(desk, mary)) == 1
+
+
+async def test_somebody_without_an_account_is_not_told_and_that_is_all(desk):
+    await desk.hears(a_visit(patient_id=new_id()))
+    assert len(await inbox_of(desk, okafor)) == 1
+    assert len(await deliveries(desk)) == 1
+
+
+async def test_a_doctor_who_is_the_patient_is_told_once_as_the_patient(desk):
+    desk.identity.people[0] = type(mary)(mary.name, mary.role, mary.id, okafor.account_id, okafor.email)
+    await desk.hears(a_visit())
+    [only] = await inbox_of(desk, okafor)
+    assert only.title.startswith("Your visit is booked")
+    assert len(await deliveries(desk)) == 1
+
+
+async def test_an_identity_that_cannot_answer_raises_so_that_the_bus_tries_again(desk):
+    desk.identity.failure = Unavailable()
+    fact = a_fact(a_visit())
+    with pytest.raises(Unavailable):
+        await desk.hears(fact.event, fact)
+    assert await desk.consumer.parked() == []
+    desk.identity.failure = None
+    await desk.hears(fact.event, fact)
+    assert len(await inbox_of(desk, mary)) == 1
+
+
+async def test_a_poison_fact_is_parked_at_the_last_attempt_and_can_be_replayed(desk):
+    desk.identity.failure = RuntimeError("not today")
+    await desk.consumer.handle(a_fact(a_visit()), last=True)
+    [parked] = await desk.consumer.parked()
+    assert parked.why == "RuntimeError"
+    desk.identity.failure = None
+    await desk.consumer.replay(parked)
+    assert len(await inbox_of(desk, mary)) == 1
+    assert await desk.consumer.parked() == []
+
+
+async def test_a_reset_goes_by_mail_only_and_the_link_is_kept_nowhere(desk):
+    reset = new_id()
+    desk.identity.links[reset] = ResetLink(mary.email, mary.name, "https://hospital.example/reset#secret", invitation=False)
+    await desk.hears(PasswordResetRequested(aggregate=reset, version=1, account_id=mary.account_id, invitation=False))
+    assert await inbox_of(desk, mary) == []
+    [row] = await in_database(desk, tables.DELIVERIES.find())
+    assert (row.kind, row.address, row.about) == ("password.reset", mary.email, reset)
+    assert "secret" not in str(row)
+    assert "secret" not in str(await in_database(desk, OUTBOX))
+
+
+async def test_an_invitation_speaks_of_the_new_account(desk):
+    reset = new_id()
+    desk.identity.links[reset] = ResetLink(mary.email, mary.name, "https://x", invitation=True)
+    await desk.hears(PasswordResetRequested(aggregate=reset, version=1, account_id=mary.account_id, invitation=True))
+    [row] = await in_database(desk, tables.DELIVERIES.find())
+    assert row.title == "Your account at Harbour Lane Hospital"
+
+
+async def test_a_reset_that_has_expired_is_not_mailed(desk):
+    await desk.hears(PasswordResetRequested(aggregate=new_id(), version=1, account_id=mary.account_id, invitation=False))
+    assert await deliveries(desk) == []
+
+
+@pytest.mark.parametrize(("kind", "title"), [(PasswordChanged, "Your password is changed"),
+                                             (RefreshTokenReused, "We signed you out on one device")])
+async def test_what_happens_to_an_account_is_told_to_its_owner(desk, kind, title):
+    await desk.hears(kind(aggregate=new_id(), version=1, account_id=okafor.account_id))
+    assert [one.title for one in await inbox_of(desk, okafor)] == [title]
+    assert [one.to for one in await deliveries(desk)] == ["o…@infirmary.example"]
+
+
+async def test_what_was_written_is_audited_without_names(desk):
+    fact = await desk.hears(a_visit())
+    bodies = await in_database(desk, OUTBOX)
+    [entry] = [body for body in bodies if body.get("action") == "notification.written"]
+    assert entry["subject_id"] == str(mary.id)
+    assert entry["entity"] == f"fact/{fact.id}"
+    assert mary.name not in str(entry)
+    assert set(entry) == set(Audited.__struct_fields__)
