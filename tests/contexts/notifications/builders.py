@@ -87,9 +87,9 @@ class Desk:
     def __init__(self, db: Database, clock: HeldClock, data: Path, identity: KnownPeople, settings: Settings) -> None:
         self.db, self.clock, self.data, self.identity = db, clock, data, identity
         self.service = NotificationsService(Kit(
-            settings=settings, clock=clock, db=db, ask=lambda contract: in_process(contract, lambda: identity),
+            settings=settings, clock=clock, db=db, ask=lambda contract: in_process(contract, lambda: (identity, db)),
             data=data, master=b""))
-        self.ask = in_process(Notifications, lambda: self.service)
+        self.ask = in_process(Notifications, lambda: (self.service, db))
         self.consumer = Consumer(db, reactions(self.service))
 
     async def hears(self, event: Event, fact: Fact | None = None) -> Fact:

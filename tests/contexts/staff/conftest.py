@@ -12,7 +12,6 @@ from infirmary.kernel.client import in_process
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.context import Kit
 from infirmary.kernel.database.db import Database
-from infirmary.kernel.database.migrate import upgrade
 from infirmary.settings import Settings
 
 from .builders import MONDAY, World
@@ -25,8 +24,8 @@ def _asks_nobody(_: type[Any]) -> Any:
 @pytest.fixture
 async def world(database_url: Callable[[str], str], tmp_path: Path) -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
-    await upgrade(database_url("staff"), STAFF.migrations)
     db = await Database.open(database_url("staff"), "staff", clock=clock, size=16)
+    await db.create(STAFF.metadata)
     service = STAFF.service(Kit(settings=Settings(), clock=clock, db=db, ask=_asks_nobody, data=tmp_path, master=b"m"))
-    yield World(in_process(Staff, lambda: service), db, clock)
+    yield World(in_process(Staff, lambda: (service, db)), db, clock)
     await db.close()

@@ -134,8 +134,8 @@ STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
 
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
-# Whole truth replaces older truth. What arrives late or twice matches no row.
-REPLACE_SCHEDULE = Statement(update(schedule).where(
+# The whole truth replaces older truth. What arrives late or twice matches no row.
+_REPLACE = Statement(update(schedule).where(
     schedule.c.doctor_id == bindparam("key"), schedule.c.version < bindparam("new_version")).values(
     {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schedule.columns
      if column is not schedule.c.doctor_id}))
@@ -177,16 +177,20 @@ OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
     appointment.c.patient_id == bindparam("patient_id"), *_ahead), int)
 VISITS_AHEAD = Query(select(appointment.c.id, appointment.c.starts_at, appointment.c.location).where(
     appointment.c.doctor_id == bindparam("doctor_id"), *_ahead), Whereabouts)
-RENAME_DOCTOR = Statement(update(appointment).where(
-    appointment.c.doctor_id == bindparam("key"), *_ahead).values(
-    {name: bindparam(f"new_{name}", type_=appointment.c[name].type)
-     for name in ("doctor_name", "department_id", "department_name")}))
+
+
+def _renamed(whose: Column[UUID], *names: str) -> Statement:
+    """Display copies on the visits ahead, where they differ."""
+    new = {name: bindparam(f"new_{name}", type_=appointment.c[name].type) for name in names}
+    return Statement(update(appointment).where(
+        whose == bindparam("key"), *_ahead, or_(*(appointment.c[name] != new[name] for name in names))).values(new))
+
+
+RENAME_PATIENT = _renamed(appointment.c.patient_id, "patient_name")
+RENAME_DOCTOR = _renamed(appointment.c.doctor_id, "doctor_name", "department_id", "department_name")
 RELOCATE = Statement(update(appointment).where(
     appointment.c.doctor_id == bindparam("key"), appointment.c.id.in_(bindparam("ids", expanding=True))).values(
     location=bindparam("new_location", type_=appointment.c.location.type)))
-RENAME_PATIENT = Statement(update(appointment).where(
-    appointment.c.patient_id == bindparam("key"), *_ahead).values(
-    patient_name=bindparam("new_patient_name", type_=appointment.c.patient_name.type)))
 STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
 
 _FILTERS = {
@@ -203,6 +207,17 @@ def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Visit]:
     """Visits by their start; the statement is compiled once for each combination of filters."""
     return Pages(select(appointment).where(*(_FILTERS[name] for name in sorted(filters))), Visit,
                  [appointment.c.starts_at, appointment.c.id], newest_first=newest_first)
+
+
+async def keep_if_newer(tx: Transaction, new: Schedule) -> bool:
+    """False when what is kept is as new, or newer."""
+    values = {f"new_{column.name}": getattr(new, column.name) for column in schedule.columns}
+    if await tx.run(_REPLACE, key=values.pop("new_doctor_id"), **values):
+        return True
+    if await SCHEDULES.get(tx, new.doctor_id) is not None:
+        return False
+    SCHEDULES.add(tx, new)   # two at once: one gets a UniqueViolation, and is delivered again
+    return True
 
 
 def occupied(visit: Visit) -> list[Occupied]:

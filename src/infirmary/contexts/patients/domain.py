@@ -98,9 +98,13 @@ def digits(text: str) -> str:
     return "".join(re.findall(r"[0-9]", text))
 
 
-def _phone_word(phone: str) -> str:
-    """What two ways of writing a phone number have in common."""
-    return f"+{digits(phone)[-TELLING:]}"
+def _begins_phone(found: str) -> str:
+    return f"+{found}"
+
+
+def _ends_phone(found: str) -> str:
+    """Backwards, so that the end of a number is the beginning of a word."""
+    return f"-{found[-TELLING:][::-1]}"
 
 
 def _email_word(email: str) -> str:
@@ -108,25 +112,22 @@ def _email_word(email: str) -> str:
 
 
 def found_by(patient: Patient) -> list[str]:
-    """Words whose beginnings find the patient. A phone number's begin with +, and no others do: as it is written, its
-    telling end, and the four digits that people say."""
+    """Words whose beginnings find the patient. The last is the phone number backwards; what is looked for inside of
+    words is looked for before it."""
     phone = digits(patient.phone or "")
     found = [*words(patient.family_name), *words(patient.given_name), str(patient.number),
              patient.birth_date.isoformat()]
     if patient.email:
         found.append(_email_word(patient.email))
-    if phone:
-        found += [f"+{phone}", _phone_word(phone), f"+{phone[-4:]}"]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, _begins_phone(phone), f"-{phone[::-1]}"]))
 
 
 class Fragment(Struct, frozen=True):
-    """One thing that was typed. It fits a patient who has a word that begins like this, in one of several readings;
-    or, when looking `inside`, a word that contains it."""
+    """One thing that was typed. It fits a patient who has a word that begins like this, in one of several senses;
+    or, where no beginnings are given, words with these parts inside. What has no inside is a date."""
 
     begins: tuple[str, ...]
-    inside: bool = False
-    exact: bool = False   # a date: inside of something else it means nothing
+    inside: tuple[str, ...] = ()
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -151,18 +152,21 @@ def readings(typed: str, *, today: date, birth_date: date | None = None, phone: 
         if date_read := _as_date(match, today):
             joined.append(date_read)
             apart.append(date_read)
-        elif match["email"] or match["word"]:
-            word = Fragment((match[0][:LONGEST_WORD],))
-            joined.append(word)
-            apart.append(word)
-        else:
+        elif match["digits"]:
             joined.append(_as_number(match[0], today))
             apart += [_as_number(part, today) for part in match[0].split() if digits(part)]
+        elif match["email"] or match["word"]:
+            word = match[0][:LONGEST_WORD]
+            joined.append(Fragment((word,), (word,)))
+            apart.append(joined[-1])
+        else:   # it looks like a date, and is none
+            joined.append(_as_number(match[0], today))
+            apart.append(joined[-1])
     asked = []
     if birth_date is not None:
-        asked.append(Fragment((birth_date.isoformat(),), exact=True))
-    if phone is not None:
-        asked.append(Fragment(_phone_beginnings(digits(phone))))
+        asked.append(Fragment((birth_date.isoformat(),)))
+    if phone is not None and digits(phone):
+        asked.append(_as_phone(digits(phone)))
     begun = list(dict.fromkeys((*asked, *found) for found in (joined, apart)))
     return [*begun, *(inside for found in begun if (inside := tuple(map(_inside, found))) != found)]
 
@@ -174,7 +178,7 @@ def _as_date(match: re.Match[str], today: date) -> Fragment | None:
             month = int(named) if named.isdigit() else _MONTHS.index(named[:3]) + 1
             made = [_date(one, month, int(match[f"day{at}"])) for one in _years(year, today)]
             begins = tuple(one.isoformat() for one in made if one)
-            return Fragment(begins, exact=True) if begins else None
+            return Fragment(begins) if begins else None
     return None
 
 
@@ -196,23 +200,23 @@ def _years(written: str, today: date) -> Iterator[int]:
 
 
 def _as_number(typed: str, today: date) -> Fragment:
-    """A hospital number, a phone number or a year of birth: each by its beginning; two digits are a year."""
+    """A hospital number, a phone number or a year of birth. Two digits are a year."""
     found = digits(typed)
-    if len(found) == 2 and "+" not in typed:
-        return Fragment(tuple(f"{year}-" for year in _years(found, today)), exact=True)
-    phones = _phone_beginnings(found)
-    return Fragment(phones if "+" in typed else (found[:LONGEST_WORD], *phones))
+    if "+" in typed:
+        return _as_phone(found)
+    if len(found) == 2:
+        return Fragment(tuple(f"{year}-" for year in _years(found, today)))
+    return Fragment((found[:LONGEST_WORD], *_as_phone(found).begins), (found,))
 
 
-def _phone_beginnings(found: str) -> tuple[str, ...]:
-    begins = [f"+{found}"[:LONGEST_WORD]]
-    if len(found) >= TELLING:
-        begins.append(_phone_word(found))
-    return tuple(dict.fromkeys(begins))
+def _as_phone(found: str) -> Fragment:
+    """By its beginning, or by its end as soon as that tells something."""
+    ends = (_ends_phone(found),) if len(found) > 3 else ()
+    return Fragment((_begins_phone(found), *ends), ("+", found))
 
 
 def _inside(fragment: Fragment) -> Fragment:
-    return fragment if fragment.exact else structs.replace(fragment, inside=True)
+    return structs.replace(fragment, begins=()) if fragment.inside else fragment
 
 
 # Who may be the same person
@@ -235,9 +239,14 @@ class Asked(Struct, frozen=True, kw_only=True):
         return [one.isoformat() for one in (self.birth_date, self.swapped) if one]
 
     @property
-    def contact_words(self) -> list[str]:
-        return [*([_phone_word(self.phone)] if self.phone and digits(self.phone) else []),
-                *([_email_word(self.email)] if self.email else [])]
+    def phone_word(self) -> str:
+        """What another way of writing this phone number has in common with it; empty without one."""
+        found = digits(self.phone or "")
+        return _ends_phone(found) if found else ""
+
+    @property
+    def email_word(self) -> str:
+        return _email_word((self.email or "").strip())
 
     @property
     def swapped(self) -> date | None:
@@ -256,9 +265,9 @@ def alike_in(asked: Asked, patient: Patient) -> list[str]:
         found.append("birth_date")
     elif patient.birth_date == asked.swapped:
         found.append("birth_date_swapped")
-    if digits(asked.phone or "") and patient.phone and _phone_word(patient.phone) == _phone_word(asked.phone or ""):
+    if asked.phone_word and _ends_phone(digits(patient.phone or "")) == asked.phone_word:
         found.append("phone")
-    if asked.email and patient.email and folded(patient.email) == folded(asked.email.strip()):
+    if asked.email_word and folded(patient.email or "") == folded((asked.email or "").strip()):
         found.append("email")
     return found
 

@@ -41,8 +41,11 @@ from .contract import Gender, Patient
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FIRST_NUMBER = 100_001
-FEW, MANY = 300, 3000   # hits of a word: so few that looking further costs more; so many that walking the names is quicker
-CANDIDATES = 200        # for the same person
+CANDIDATES = 200   # for the same person
+# Hits of a fragment: so few that looking at the others costs more; so many that walking the names until a page is full
+# is quicker, by itself and with others (who thin out what is found on the way).
+FEW, MANY, MANY_WITH_OTHERS = 300, 1500, 10_000
+ALL = 1 << 30
 _LAST = "\U0010ffff"    # sorts after every letter
 _HOSPITAL_NUMBER = "hospital number"
 
@@ -223,40 +226,40 @@ def _range(at: str, begins: str) -> dict[str, str]:
 
 
 _hits = Query(select(func.count()).select_from(
-    select(patient_word.c.patient_id).where(_between("")).limit(MANY).subquery()), int)
+    select(patient_word.c.patient_id).where(_between("")).limit(MANY_WITH_OTHERS).subquery()), int)
 
 
 async def find(reading: Reading, fragments: Sequence[domain.Fragment], *, doctor_id: UUID | None, now: datetime,
                after: str | None, limit: int) -> tuple[list[Stored], str | None]:
-    """By name. A rare word drives the search where there is one; else the names are walked until the page is full."""
-    driver = None if doctor_id else await _rare(reading, fragments)
+    """By name. A rare word drives the search where there is one."""
+    driver = await _rare(reading, fragments)
     pages = _pages(tuple(len(fragment.begins) for fragment in fragments), driver, doctor_id is not None)
     params: dict[str, Any] = {} if doctor_id is None else {"doctor_id": doctor_id, "now": now}
     for at, fragment in enumerate(fragments):
-        for nth, begins in enumerate(fragment.begins):
-            if at == driver:
+        if at == driver:
+            for nth, begins in enumerate(fragment.begins):
                 params |= _range(f"{nth}", begins)
-            else:
-                params[f"like_{at}_{nth}"] = _pattern(begins, inside=fragment.inside)
+        else:
+            params |= {f"like_{at}_{nth}": pattern for nth, pattern in enumerate(_patterns(fragment))}
     return await pages.page(reading, after=after, limit=limit, **params)
 
 
 async def _rare(reading: Reading, fragments: Sequence[domain.Fragment]) -> int | None:
     """Which fragment the fewest words begin with, unless even those are many."""
-    fewest, rarest = MANY, None
-    for at in sorted(range(len(fragments)), key=lambda at: -max(map(len, fragments[at].begins))):
-        if not fragments[at].inside:
-            hits = sum([await reading.one(_hits, **_range("", begins)) or 0 for begins in fragments[at].begins])
-            if hits < fewest:
-                fewest, rarest = hits, at
-            if hits < FEW:
-                break
+    fewest, rarest = MANY_WITH_OTHERS if len(fragments) > 1 else MANY, None
+    begun = [at for at, fragment in enumerate(fragments) if fragment.begins]
+    for at in sorted(begun, key=lambda at: -max(map(len, fragments[at].begins))):
+        hits = sum([await reading.one(_hits, **_range("", begins)) or 0 for begins in fragments[at].begins])
+        if hits < fewest:
+            fewest, rarest = hits, at
+        if hits < FEW:
+            break
     return rarest
 
 
 @lru_cache(maxsize=200)
 def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[Stored]:
-    """The statement for so many fragments with so many readings each, declared when first needed."""
+    """The statement for so many fragments with so many senses each (none: inside of words), declared when needed."""
     core: Select[Any] = select(patient).where(patient.c.retired_at.is_(None))
     for at, width in enumerate(widths):
         if at == driver:
@@ -264,36 +267,44 @@ def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[
                 select(patient_word.c.patient_id).where(or_(*(_between(f"{nth}") for nth in range(width))))))
         else:
             core = core.where(or_(*(patient.c.search.like(bindparam(f"like_{at}_{nth}"), escape="!")
-                                    for nth in range(width))))
+                                    for nth in range(width or 1))))
     if treated:
         core = core.where(patient.c.id.in_(select(care_relation.c.patient_id).where(
             care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.until > bindparam("now"))))
+    if driver is not None or treated or 0 in widths:
+        # What is few is found first and then sorted. A planner that knows nothing of the patterns would walk all names
+        # instead, for the order's sake; no planner looks through a LIMIT.
+        few = core.limit(ALL).subquery()
+        return Pages(select(few), Stored, [few.c.family_key, few.c.given_key, few.c.id])
     return Pages(core, Stored, [patient.c.family_key, patient.c.given_key, patient.c.id])
 
 
-def _pattern(begins: str, *, inside: bool) -> str:
+def _patterns(fragment: domain.Fragment) -> list[str]:
+    if fragment.begins:
+        return [f"% {_literal(begins)}%" for begins in fragment.begins]
+    return [f"%{'%'.join(map(_literal, fragment.inside))}% -%"]   # before the phone number backwards
+
+
+def _literal(typed: str) -> str:
     """People may type % and _, and mean them."""
-    literal = begins.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{literal.replace('+', '+%')}%" if inside else f"% {literal}%"
+    return typed.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 # Who may be the same person
 
-def _having(name: str) -> ColumnElement[bool]:
-    return patient.c.id.in_(select(patient_word.c.patient_id).where(
-        patient_word.c.word.in_(bindparam(name, expanding=True))))
-
-
 _open = select(patient).where(patient.c.retired_at.is_(None)).limit(CANDIDATES)
-_by_contact = Query(_open.where(_having("contact")), Stored)
-_by_birth_and_name = Query(_open.where(_having("birth"), _having("names")), Stored)
+_by_contact = Query(_open.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
+    or_(_between("phone"), patient_word.c.word == bindparam("email"))))), Stored)
+_by_birth_and_name = Query(_open.where(*(patient.c.id.in_(select(patient_word.c.patient_id).where(
+    patient_word.c.word.in_(bindparam(name, expanding=True)))) for name in ("births", "names"))), Stored)
 
 
 async def candidates(reading: Reading, asked: domain.Asked) -> list[Patient]:
     """Everybody who is alike in two ways is alike in one of these: a phone number or e-mail, or birth date and name."""
     found: list[Stored] = []
-    if asked.contact_words:
-        found += await reading.all(_by_contact, contact=asked.contact_words)
+    if asked.phone_word or asked.email_word:
+        phone = _range("phone", asked.phone_word) if asked.phone_word else {"from_phone": "", "until_phone": ""}
+        found += await reading.all(_by_contact, email=asked.email_word, **phone)
     if asked.birth_words and asked.name_words:
-        found += await reading.all(_by_birth_and_name, birth=asked.birth_words, names=asked.name_words)
+        found += await reading.all(_by_birth_and_name, births=asked.birth_words, names=asked.name_words)
     return [one.shown for one in {one.id: one for one in found}.values()]

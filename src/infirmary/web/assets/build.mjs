@@ -12,7 +12,8 @@ import * as sass from "sass";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const web = path.dirname(here);
-const out = path.join(web, "static");
+const finished = path.join(web, "static");
+const out = path.join(here, "node_modules/.static"); // takes the place of the old one when all of it is there
 const npm = (file) => path.join(here, "node_modules", file);
 const read = (file) => fs.readFileSync(file, "utf8");
 const browsers = { chrome: 123 << 16, firefox: 120 << 16, safari: (17 << 16) | (5 << 8) }; // the first with light-dark()
@@ -35,7 +36,7 @@ function write(name, data) {
 function files(folder, ending) {
   if (!fs.existsSync(folder)) return [];
   return fs.readdirSync(folder, { recursive: true }).filter((f) => f.endsWith(ending)).map((f) => path.join(folder, f))
-    .filter((f) => !f.includes("node_modules") && !f.startsWith(out));
+    .filter((f) => !f.includes("node_modules"));
 }
 
 const pages = files(path.join(web, "templates"), ".html");
@@ -44,21 +45,25 @@ const modules = files(path.join(here, "js"), ".js");
 const sources = [...pages, ...python, ...modules];
 
 // 1. One sprite of the icons in use. A name counts where it is written icon("bell"), icon="bell", "icon": "bell",
-//    ("bell", _("…")), empty("bell", …), icons.svg#bell, or in a list in a comment such as  icons: bell moon
+//    ("bell", _("…")), empty("bell", …), Tab("/…", "bell", …), icons.svg#bell, or in a comment such as  icons: bell moon
 function iconsInUse() {
-  const names = new Set();
+  const names = new Map(); // and where each was seen first
   const one = /(?:icons\.svg#|\b(?:empty|notice)\(\s*["']|\bicon["']?\s*[(:=]\s*["'])([a-z][a-z0-9-]*)/g;
-  const first = /(?<!\w)\(\s*["']([a-z][a-z0-9-]*)["'],\s*_\(/g;
-  for (const text of sources.map(read)) {
-    for (const [, name] of [...text.matchAll(one), ...text.matchAll(first)]) names.add(name);
-    for (const [, list] of text.matchAll(/\bicons: ([a-z][a-z0-9 -]+)/g)) list.trim().split(/\s+/).forEach((n) => names.add(n));
+  const tuple = /(?<!\w)\(\s*["']([a-z][a-z0-9-]*)["'],\s*_\(/g;
+  const tab = /\bTab\(\s*"[^"]*",\s*"([a-z][a-z0-9-]*)"/g;
+  const list = /#\s*icons: ([a-z0-9 -]+)/g;
+  for (const file of sources) {
+    const text = read(file);
+    const found = [one, tuple, tab].flatMap((written) => [...text.matchAll(written)].map(([, name]) => name));
+    for (const [, several] of text.matchAll(list)) found.push(...several.trim().split(/\s+/));
+    for (const name of found) if (!names.has(name)) names.set(name, file);
   }
   return [...names].sort();
 }
 
-function symbol(name) {
+function symbol([name, where]) {
   const file = npm(`@tabler/icons/icons/outline/${name}.svg`);
-  if (!fs.existsSync(file)) throw new Error(`There is no icon "${name}" in @tabler/icons.`);
+  if (!fs.existsSync(file)) throw new Error(`${path.relative(web, where)} names an icon that @tabler/icons has not: ${name}`);
   const inner = read(file).replace(/<!--[\s\S]*?-->/g, "").replace(/^[\s\S]*?<svg[^>]*>/, "").replace("</svg>", "");
   return `<symbol id="${name}" viewBox="0 0 24 24">${inner.replace(/\s+/g, " ").trim()}</symbol>`;
 }
@@ -109,8 +114,10 @@ await bundle("infirmary.js", {
 
 // 5. What pages ask for by name, and what tests need but nobody is served
 fs.writeFileSync(path.join(out, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+fs.rmSync(finished, { recursive: true, force: true });
+fs.renameSync(out, finished);
 const repository = path.resolve(web, "../../..");
-if (fs.existsSync(path.join(repository, "pyproject.toml")) || fs.existsSync(path.join(repository, ".git"))) {
+if (fs.existsSync(path.join(repository, "pyproject.toml"))) {
   fs.mkdirSync(path.join(repository, "build"), { recursive: true });
   fs.copyFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), path.join(repository, "build/axe.min.js"));
 }

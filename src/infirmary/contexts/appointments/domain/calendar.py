@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import icalendar
 
-from ..contract import Mode, Status
+from infirmary.contexts.appointments.contract import Mode, Status
+
 from .visits import Visit
 
 _CONFIRMED = {Status.REQUESTED: "TENTATIVE", Status.DECLINED: "CANCELLED", Status.CANCELLED: "CANCELLED",

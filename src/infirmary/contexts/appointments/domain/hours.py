@@ -5,7 +5,8 @@ Reckoned in seconds since 1970, because a day of wall time may have 23 or 25 hou
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,9 +15,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from infirmary.contexts.appointments.contract import Clash, Slot
 from infirmary.contexts.staff.events import ScheduleChanged
-
-from ..contract import Clash, Slot
 
 DAY = 86_400
 GRAIN = 300     # time is occupied in these; every offset of a living zone is a multiple, so visits never share one
@@ -109,7 +109,7 @@ def stretches(zone: ZoneInfo, first: int, last: int) -> tuple[Stretch, ...]:
         if _offset(zone, probe) == offset:
             at = probe
             continue
-        at += bisect_left(range(at, probe), True, key=lambda one, before=offset: _offset(zone, one) != before)  # type: ignore[misc]
+        at = _clock_change(zone, at, probe)
         found.append(Stretch(begins, at, offset))
         begins, offset = at, _offset(zone, at)
     return (*found, Stretch(begins, end, offset))
@@ -141,7 +141,7 @@ def open_times(schedule: Schedule, since: int, until: int, zone: ZoneInfo) -> li
     return sorted(found)
 
 
-def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: Set[int] = frozenset(),
+def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: AbstractSet[int] = frozenset(),
          minutes: int | None = None) -> Iterator[Slot]:
     """The times that patients are offered and that begin in [since, until), without those that touch a busy grain.
 
@@ -172,21 +172,20 @@ def sees_patients(schedule: Schedule, begins: datetime, ends: datetime, zone: Zo
     return reached >= until
 
 
-def location(schedule: Schedule, at: datetime, zone: ZoneInfo) -> str:
-    """Where the doctor is then: what the opening says, or else the doctor's room."""
+def location(schedule: Schedule, at: datetime, zone: ZoneInfo) -> str | None:
+    """Where the doctor is then: what the opening says, or else the doctor's room. None outside the hours."""
     moment = seconds(at)
-    return next((one.location for one in open_times(schedule, moment, moment + 1, zone) if one.location),
-                schedule.room)
+    return next((one.location or schedule.room for one in open_times(schedule, moment, moment + 1, zone)), None)
 
 
 def nearest(schedule: Schedule, wanted: datetime, minutes: int | None, now: datetime, zone: ZoneInfo,
-            busy: Set[int], within: timedelta) -> list[Slot]:
+            busy: AbstractSet[int], within: timedelta) -> list[Slot]:
     """The free times nearest to the one wanted, the nearest first."""
     found = free(schedule, max(now, wanted - within), wanted + within, zone, busy, minutes)
     return sorted(found, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
 
 
-def clashes(whose: str, wanted: range, busy: Set[int]) -> list[Clash]:
+def clashes(whose: str, wanted: range, busy: AbstractSet[int]) -> list[Clash]:
     """The busy stretches that touch the wanted time, each as long as it lasts; never who makes it busy."""
     found, reached = [], -1
     for grain in wanted:
@@ -213,6 +212,11 @@ def _offset(zone: ZoneInfo, at: int) -> int:
     offset = instant(at).astimezone(zone).utcoffset()
     assert offset is not None
     return offset // timedelta(seconds=1)
+
+
+def _clock_change(zone: ZoneInfo, since: int, until: int) -> int:
+    before = _offset(zone, since)
+    return since + bisect_left(range(since, until), 1, key=lambda at: _offset(zone, at) != before)
 
 
 def _touching(times: Iterable[tuple[int, int]], begins: int, ends: int) -> list[tuple[int, int]]:

@@ -10,11 +10,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from infirmary.contexts.patients.contract import PatientCard
-from infirmary.kernel.errors import FieldError, Malformed
-
-from .. import events
-from ..contract import (
+from infirmary.contexts.appointments import events
+from infirmary.contexts.appointments.contract import (
     Appointment,
     BookAppointment,
     DoctorNotAvailable,
@@ -28,6 +25,9 @@ from ..contract import (
     TooEarly,
     TooManyVisits,
 )
+from infirmary.contexts.patients.contract import PatientCard
+from infirmary.kernel.errors import FieldError, Malformed
+
 from . import hours
 from .hours import Schedule
 
@@ -95,7 +95,7 @@ def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedul
         visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
         schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
         body.reason.strip(), _first_status(schedule, by_staff=by_staff), "",
-        hours.location(schedule, starts_at, zone), now, created_by, now, 1)
+        hours.location(schedule, starts_at, zone) or schedule.room, now, created_by, now, 1)
 
 
 def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule | None, by_staff: bool, now: datetime,
@@ -108,7 +108,8 @@ def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule
     return replace(
         visit, doctor_id=schedule.doctor_id, doctor_name=schedule.doctor_name, department_id=schedule.department_id,
         department_name=schedule.department_name, starts_at=starts_at, ends_at=ends_at,
-        local_start=hours.wall_time(starts_at, zone), zone=zone.key, location=hours.location(schedule, starts_at, zone),
+        local_start=hours.wall_time(starts_at, zone), zone=zone.key,
+        location=hours.location(schedule, starts_at, zone) or schedule.room,
         status=visit.status if by_staff else _first_status(schedule, by_staff=False),
         status_reason=body.reason.strip(), changed_at=now, version=visit.version + 1)
 

@@ -12,9 +12,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from infirmary.contexts.identity.domain import normal
 from infirmary.kernel.errors import Unavailable
-
-from ..domain import normal
 
 T = TypeVar("T")
 

@@ -9,14 +9,13 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from infirmary.contexts.identity import tables
+from infirmary.contexts.identity.domain import Limit
+from infirmary.contexts.identity.tables import ThrottleRow
 from infirmary.kernel.clock import Clock
 from infirmary.kernel.database.db import Database, Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import TooManyTries
-
-from .. import tables
-from ..domain import Limit
-from ..tables import ThrottleRow
 
 
 class Bucket(Struct, frozen=True, order=True):

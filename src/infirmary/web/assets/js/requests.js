@@ -29,8 +29,9 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const html = detail.xhr.getResponseHeader("Content-Type")?.includes("text/html");
   if (detail.xhr.status >= 400 && detail.shouldSwap && !html) {
     detail.shouldSwap = false;
-    toast({ text: words().failed });
+    toast({ text: words().failed, failed: true });
   }
 });
-document.addEventListener("htmx:responseError", () => toast({ text: words().failed }));
-for (const lost of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(lost, () => toast({ text: words().offline }));
+document.addEventListener("htmx:responseError", () => toast({ text: words().failed, failed: true }));
+for (const lost of ["htmx:sendError", "htmx:timeout"])
+  document.addEventListener(lost, () => toast({ text: words().offline, failed: true }));

@@ -10,14 +10,14 @@ export function announce(text) {
   if (live && text) live.textContent = text;
 }
 
-export function toast({ text, undo }) {
-  const template = document.getElementById("toast");
+export function toast({ text, undo, failed }) {
+  const template = document.getElementById(failed ? "toast-failed" : "toast");
   if (!text || !template) return;
   const made = template.content.firstElementChild.cloneNode(true);
   made.querySelector("[data-text]").textContent = text;
   const form = made.querySelector("form");
   if (undo) form.action = undo;
-  else form.remove();
+  else form?.remove();
   region().append(made);
   leaveLater(made);
 }

@@ -1,0 +1,15 @@
+"""What visits hear from others: the doctors' hours, and how people are called now."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infirmary.contexts.patients.events import PatientAmended
+from infirmary.contexts.staff.events import ScheduleChanged
+from infirmary.kernel.bus import Reaction
+from infirmary.kernel.events import Event
+
+from .service import AppointmentsService
+
+
+def reactions(service: AppointmentsService) -> Mapping[type[Event], Reaction]:
+    return {ScheduleChanged: service.learn_schedule, PatientAmended: service.learn_name}

@@ -1,0 +1,14 @@
+"""How visits plug into a process."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from infirmary.kernel.context import Context
+
+from .contract import Appointments
+from .reactions import reactions
+from .service import AppointmentsService
+from .tables import metadata
+
+APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path(__file__).parent / "migrations",
+                       service=AppointmentsService, reactions=reactions)

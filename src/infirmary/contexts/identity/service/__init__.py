@@ -1,0 +1,28 @@
+"""The use cases of identity, by what people come for."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from infirmary.contexts.identity import tables
+
+from .accounts import AccountCare
+from .keys import Keys
+from .password_care import PasswordCare
+from .registration import Registration
+from .signing_in import REVOCATIONS_KEPT, SigningIn
+
+__all__ = ["IdentityService"]
+
+KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
+
+
+class IdentityService(Registration, SigningIn, PasswordCare, AccountCare, Keys):
+    async def forget(self) -> None:
+        """Sessions and tries that are over, links and registrations nobody used."""
+        now = self.clock.now()
+        async with self.db.transaction() as tx:
+            for statement in tables.FORGET:
+                await tx.run(statement, now=now)
+            await tx.run(tables.FORGET_REVOCATIONS, before=now - REVOCATIONS_KEPT)
+            await tx.run(tables.FORGET_RESETS, before=now - KEPT)
+            await tx.run(tables.FORGET_PENDING, before=now - KEPT)

@@ -1,0 +1,197 @@
+"""Signing in and out: tokens, their renewal, sessions."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from infirmary.contexts.identity import domain, tables
+from infirmary.contexts.identity.contract import (
+    Account,
+    RefreshRefused,
+    Revoked,
+    Session,
+    TokenRequest,
+    Tokens,
+    TokenToRevoke,
+    UnsupportedGrant,
+    WrongCredentials,
+)
+from infirmary.contexts.identity.domain import State
+from infirmary.contexts.identity.events import RefreshTokenReused
+from infirmary.contexts.identity.tables import AccountRow, RefreshRow, SessionRow
+from infirmary.kernel.access import Caller
+from infirmary.kernel.contract import Done
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Transaction
+from infirmary.kernel.errors import FieldError, Malformed, NotFound, NotSignedIn
+from infirmary.kernel.request import current
+from infirmary.kernel.tokens import LIFETIME
+from infirmary.language import Role
+
+from .base import Base, entity, seen, themselves
+
+TOKEN_BYTES = 32
+REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
+
+
+class SigningIn(Base):
+    async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
+        # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
+        # repeated refresh gets the same token by itself.
+        match body.grant_type:
+            case "password":
+                _needed(username=body.username, password=body.password)
+                return await self._signed_in(caller, body.username, body.password)
+            case "refresh_token":
+                _needed(refresh_token=body.refresh_token)
+                renewed = await self.db.retry(self._renewed, body.refresh_token)
+                if renewed is None:
+                    raise RefreshRefused(error="invalid_grant")
+                return renewed
+        raise UnsupportedGrant(error="unsupported_grant_type")
+
+    async def _signed_in(self, caller: Caller, email: str, password: str) -> Tokens:
+        email_key = domain.email_key(email)
+        async with self.db.reading() as reading:
+            account = await reading.one(tables.BY_EMAIL, email_key=email_key)
+        known = account if account and account.state is State.ACTIVE else None
+        stored = known.password_hash if known else None
+        if not await self.proved(email_key, stored, password) or known is None or stored is None:
+            # The same work for a name that nobody has: the time it takes must not tell.
+            async with self.db.transaction() as tx:
+                tx.audit("session.refused", caller, outcome="refused", entity=entity(account))
+            raise WrongCredentials(error="invalid_grant")
+        renewed = await self.passwords.hashed(password) if self.passwords.outdated(stored) else stored
+        tokens = await self.db.retry(self._session_begun, known, stored, renewed)
+        if tokens is None:
+            raise WrongCredentials(error="invalid_grant")
+        return tokens
+
+    async def _session_begun(self, known: AccountRow, stored: str, renewed: str) -> Tokens | None:
+        async with self.db.transaction() as tx:
+            account = await tx.one(tables.LOCKED, key=known.id)
+            if account is None or account.state is not State.ACTIVE or account.password_hash != stored:
+                return None   # disabled, or given another password, while we were looking
+            roles = (await self.roles(tx, account.id))[account.id]
+            now, token = self.clock.now(), base64url(secrets.token_bytes(TOKEN_BYTES))
+            session = SessionRow(new_id(), account.id, now, now, domain.session_ends(roles, started_at=now, now=now),
+                                 current.get().address)
+            tables.SESSIONS.add(tx, session)
+            tables.REFRESHES.add(tx, RefreshRow(digest(token), session.id, None))
+            await tx.run(tables.SIGNED_IN, key=account.id, now=now)
+            if renewed != stored:
+                await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=stored, hashed=renewed)
+            await self.forgiven(tx, account.email_key)
+            tx.audit("session.started", themselves(account, roles), entity=f"session/{session.id}")
+            return self._tokens(account, roles, session.id, token)
+
+    async def _renewed(self, token: str) -> Tokens | None:
+        """The next refresh token is made from the last one, so that whoever lost the answer can ask for it again."""
+        key, child = digest(token), base64url(self.derived("refresh", token.encode()))
+        async with self.db.reading() as reading:
+            given = await tables.REFRESHES.get(reading, key)
+            session = await tables.SESSIONS.get(reading, given.session_id) if given else None
+        if session is None:
+            return None
+        async with self.db.transaction() as tx:
+            account = await tx.one(tables.LOCKED, key=session.account_id)
+            if account is None or account.state is not State.ACTIVE:
+                return None
+            roles, now = (await self.roles(tx, account.id))[account.id], self.clock.now()
+            until = domain.session_ends(roles, started_at=session.started_at, now=now)
+            if until <= now or not await tx.run(tables.TOUCH, key=session.id, now=now, until=until):
+                return None   # ended, or slept too long
+            if await tx.run(tables.USE, key=key, now=now):
+                tables.REFRESHES.add(tx, RefreshRow(digest(child), session.id, None))
+            elif not await self._answer_was_lost(tx, key, digest(child)):
+                await self.end_session_in(tx, session.id)
+                tx.emit(RefreshTokenReused(aggregate=session.id, version=1, account_id=account.id))
+                tx.audit("session.refresh_token_reused", themselves(account, roles), outcome="refused",
+                         entity=f"session/{session.id}")
+                return None
+            return self._tokens(account, roles, session.id, child)
+
+    async def _answer_was_lost(self, tx: Transaction, key: str, child: str) -> bool:
+        """A used token comes back: forgiven for a moment, while nobody has used the one it was exchanged for."""
+        used, next_one = await tables.REFRESHES.get(tx, key), await tables.REFRESHES.get(tx, child)
+        return (used is not None and used.used_at is not None and next_one is not None and next_one.used_at is None
+                and self.clock.now() - used.used_at <= domain.REUSE_GRACE)
+
+    def _tokens(self, account: AccountRow, roles: Iterable[Role], session_id: UUID, refresh: str) -> Tokens:
+        """Signed while the account is locked: nobody has just taken a role away."""
+        subjects = {"patient_id": account.patient_id, "doctor_id": account.doctor_id}
+        access = self.signer.sign(account_id=account.id, session_id=session_id, name=account.name,
+                                  roles=[role.value for role in roles],
+                                  subjects={field: value for field, value in subjects.items() if value is not None})
+        return Tokens(access, refresh, "Bearer", int(LIFETIME.total_seconds()))
+
+    async def revoke(self, caller: Caller, body: TokenToRevoke) -> Done:
+        session_id = await self._session_of(body.token)
+        if session_id is not None:
+            await self.db.retry(self._ended, caller, session_id)
+        return Done()
+
+    async def _session_of(self, token: str) -> UUID | None:
+        async with self.db.reading() as reading:
+            refresh = await tables.REFRESHES.get(reading, digest(token))
+        if refresh is not None:
+            return refresh.session_id
+        try:
+            return self.verifier.read(token).caller.session_id
+        except NotSignedIn:
+            return None
+
+    async def _ended(self, caller: Caller, session_id: UUID) -> Done:
+        async with self.db.transaction() as tx:
+            session = await tables.SESSIONS.get(tx, session_id)
+            if session is not None and await self.end_session_in(tx, session.id):
+                account = await tables.ACCOUNTS.get(tx, session.account_id)
+                who = themselves(account) if account and caller.account_id is None else caller
+                tx.audit("session.ended", who, entity=f"session/{session.id}")
+            return tx.answer(Done())
+
+    # --- one's own sessions ----------------------------------------------------------------------------------------
+
+    async def me(self, caller: Caller) -> Account:
+        caller.must_reach(account_id=caller.account_id)
+        async with self.db.reading() as reading:
+            account = await tables.ACCOUNTS.get(reading, caller.account_id)
+            if account is None:
+                raise NotFound
+            return seen(account, (await self.roles(reading, account.id))[account.id])
+
+    async def sessions(self, caller: Caller) -> list[Session]:
+        caller.must_reach(account_id=caller.account_id)
+        async with self.db.reading() as reading:
+            living = await reading.all(tables.LIVING, account_id=caller.account_id, now=self.clock.now())
+        return [Session(id=one.id, account_id=one.account_id, started_at=one.started_at, last_used_at=one.last_used_at,
+                        address=one.address, current=one.id == caller.session_id) for one in living]
+
+    async def end_session(self, caller: Caller, session_id: UUID) -> Done:
+        async with self.db.reading() as reading:
+            session = await tables.SESSIONS.get(reading, session_id)
+        caller.must_reach(session)
+        return await self.db.retry(self._ended, caller, session_id)
+
+    async def revocations(self, caller: Caller) -> list[Revoked]:
+        async with self.db.reading() as reading:
+            revoked = await reading.all(tables.REVOKED, after=self.clock.now() - REVOCATIONS_KEPT)
+        return [Revoked(one.id, one.since) for one in revoked]
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _needed(**fields: str) -> None:
+    missing = [FieldError(name, "This field is needed.") for name, value in fields.items() if not value]
+    if missing:
+        raise Malformed(errors=missing, error="invalid_request")

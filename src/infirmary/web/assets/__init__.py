@@ -1,0 +1,1 @@
+"""Sources of the style sheet, scripts, icons and fonts that pages use."""

@@ -1,0 +1,132 @@
+"""Visits in words: a clinic with its database, a register of patients, and callers of every role."""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from infirmary.contexts.appointments.contract import Appointment, Appointments, BookAppointment
+from infirmary.contexts.appointments.domain.hours import Schedule, announced
+from infirmary.contexts.appointments.reactions import reactions
+from infirmary.contexts.appointments.service import AppointmentsService
+from infirmary.contexts.appointments.tables import metadata
+from infirmary.contexts.patients.contract import Gender, PatientCard, Patients
+from infirmary.contexts.staff.contract import Opening
+from infirmary.contexts.staff.events import Away, ScheduleChanged
+from infirmary.kernel.access import Caller
+from infirmary.kernel.bus import Consumer
+from infirmary.kernel.client import in_process
+from infirmary.kernel.clock import HeldClock
+from infirmary.kernel.context import Kit
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Database
+from infirmary.kernel.errors import NotFound
+from infirmary.kernel.events import Event, Fact
+from infirmary.language import ADMIN, DOCTOR, NURSE, PATIENT, RECEPTION, Role, service
+from infirmary.settings import Hospital, Settings
+
+MONDAY = datetime(2027, 3, 1, 8, 0, tzinfo=UTC)   # a Monday morning; Dublin is on UTC then
+
+
+def at(hour: int, minute: int = 0, *, day: int = 0) -> datetime:
+    """A time on that Monday, or days after it."""
+    return MONDAY.replace(hour=hour, minute=minute) + timedelta(days=day)
+
+
+def opening(weekday: int, starts: str = "09:00", ends: str = "17:00", location: str = "") -> Opening:
+    return Opening(weekday=weekday, starts=starts, ends=ends, location=location)
+
+
+EVERY_DAY = [opening(weekday) for weekday in range(1, 8)]
+
+
+def hours(doctor_id: UUID | None = None, *, weekly: Sequence[Opening] = EVERY_DAY, minutes: int = 20, buffer: int = 0,
+          away: Sequence[tuple[datetime, datetime]] = (), version: int = 1, **more: Any) -> ScheduleChanged:
+    known: dict[str, Any] = {
+        "doctor_name": "Dr Amara Okafor", "specialty": "Cardiology", "room": "Room 3", "department_id": UUID(int=7),
+        "department_name": "Heart", "accepts_first": False, "active": True, **more}
+    return ScheduleChanged(aggregate=doctor_id or new_id(), version=version, visit_minutes=minutes, buffer_minutes=buffer,
+                           weekly=list(weekly), away=[Away(*one) for one in away], **known)
+
+
+def a_schedule(**given: Any) -> Schedule:
+    return announced(hours(**given))
+
+
+def a_caller(*roles: Role, name: str = "Somebody", **subjects: UUID) -> Caller:
+    account = new_id()
+    return Caller(account_id=account, name=name, roles=frozenset(roles), subjects={"account_id": account, **subjects})
+
+
+reception, nurse, admin = a_caller(RECEPTION, name="Re Ception"), a_caller(NURSE), a_caller(ADMIN)
+another_context = service("patients")
+
+
+def as_patient(patient_id: UUID) -> Caller:
+    return a_caller(PATIENT, name="Pat Ient", patient_id=patient_id)
+
+
+def as_doctor(doctor_id: UUID) -> Caller:
+    return a_caller(DOCTOR, name="Doc Tor", doctor_id=doctor_id)
+
+
+class Register(Patients):
+    """Everybody is in it; doctors find whom they treat."""
+
+    def __init__(self) -> None:
+        self.retired: set[UUID] = set()
+        self.treated: set[UUID] = set()
+
+    async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:
+        if DOCTOR in caller.roles and patient_id not in self.treated:
+            raise NotFound
+        if DOCTOR not in caller.roles:
+            caller.must_reach(patient_id=patient_id)
+        elif caller.permit:
+            caller.permit.applied = True
+        return PatientCard(id=patient_id, number=1, name="Pat Ient", birth_date=date(1990, 5, 17), gender=Gender.OTHER,
+                           retired=patient_id in self.retired)
+
+
+class Clinic:
+    """The context at work on a database of its own; `ask` goes through the policies, as everybody must."""
+
+    def __init__(self, db: Database, clock: HeldClock, settings: Settings, kind: type[AppointmentsService]) -> None:
+        self.db, self.clock, self.register = db, clock, Register()
+        kit = Kit(settings=settings, clock=clock, db=db, data=Path(), master=b"",
+                  ask=lambda contract: in_process(contract, lambda: self.register))
+        self.service = kind(kit)
+        self.ask: Appointments = in_process(Appointments, lambda: self.service)
+        self.consumer = Consumer(db, reactions(self.service))
+
+    async def hear(self, event: Event, fact_id: UUID | None = None) -> None:
+        fact = Fact(fact_id or new_id(), event.kind, event.aggregate, event.version, msgspec.to_builtins(event), "",
+                    self.clock.now())
+        await self.consumer.handle(fact, last=False)
+
+    async def doctor(self, **given: Any) -> UUID:
+        announcement = hours(**given)
+        await self.hear(announcement)
+        return announcement.aggregate
+
+    async def book(self, doctor_id: UUID, starts_at: datetime, *, patient_id: UUID | None = None, caller: Caller = reception,
+                   **more: Any) -> Appointment:
+        return await self.ask.book(caller, BookAppointment(
+            patient_id=patient_id or new_id(), doctor_id=doctor_id, starts_at=starts_at, **more))
+
+
+@contextlib.asynccontextmanager
+async def a_clinic(url: str, *, now: datetime = MONDAY, zone: str = "Europe/Dublin",
+                   kind: type[AppointmentsService] = AppointmentsService) -> AsyncIterator[Clinic]:
+    clock = HeldClock(now)
+    db = await Database.open(url, "appointments", clock=clock)
+    await db.create(metadata)
+    try:
+        yield Clinic(db, clock, Settings(hospital=Hospital(zone=zone)), kind)
+    finally:
+        await db.close()

@@ -1,0 +1,217 @@
+"""A patient signs up, finds a doctor, books; the doctor accepts; both are told; the visit moves and is cancelled; the
+day is lived; reception and the auditor see it all."""
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from infirmary.contexts.appointments.contract import (
+    Appointments,
+    Because,
+    BookAppointment,
+    NotInThisState,
+    RescheduleAppointment,
+    Status,
+    TimeIsTaken,
+    Why,
+)
+from infirmary.contexts.audit.contract import Audit
+from infirmary.contexts.identity.contract import Identity, OpenAccount, RegisterPatient, TokenRequest
+from infirmary.contexts.notifications.contract import Notifications
+from infirmary.contexts.patients.contract import Demographics, Patients, VisitsStillOpen
+from infirmary.contexts.reports.contract import Reports
+from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, LeaveForm, Opening, Staff
+from infirmary.kernel.access import NOBODY, Caller
+from infirmary.kernel.errors import NotFound
+from infirmary.kernel.request import changed
+from infirmary.language import Role
+from tests.house import MONDAY, admin, auditor, reception
+
+from .conftest import World
+
+PASSWORD = "correct horse battery"
+TOMORROW = MONDAY.replace(hour=0) + timedelta(days=1)
+
+
+class Clinic:
+    """One department that accepts first, one doctor with an account, and whoever asks."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.admin, self.reception = world.signed_in(admin), world.signed_in(reception)
+        self.auditor = world.signed_in(auditor)
+
+    async def open(self, *, accepts_first: bool) -> Clinic:
+        staff = self.world.ask(Staff)
+        department = await staff.open_department(self.admin, DepartmentForm(name="Cardiology", accepts_first=accepts_first))
+        self.doctor = await staff.engage_doctor(self.admin, DoctorForm(
+            given_name="Amara", family_name="Okafor", specialty="Cardiology", department_id=department.id))
+        await staff.set_hours(self.admin, self.doctor.id, HoursForm(visit_minutes=20, weekly=[
+            Opening(weekday=day, starts="08:00", ends="12:00") for day in range(1, 6)]), if_match=0)
+        await self.world.ask(Identity).open_account(self.admin, OpenAccount(
+            email="amara@example.org", name="Dr Amara Okafor", roles=[Role.DOCTOR], password=PASSWORD,
+            doctor_id=self.doctor.id))
+        await self.world.facts_arrive()
+        self.as_doctor = await self.sign_in("amara@example.org")
+        return self
+
+    async def sign_in(self, email: str) -> Caller:
+        tokens = await self.world.ask(Identity).token(NOBODY, TokenRequest(
+            grant_type="password", username=email, password=PASSWORD))
+        return self.world.after_sign_in(tokens.access_token)
+
+    async def sign_up(self, name: str = "Rosa") -> Caller:
+        await self.world.ask(Identity).register(NOBODY, RegisterPatient(
+            email=f"{name.lower()}@example.org", password=PASSWORD, given_name=name, family_name="Delgado",
+            birth_date=date(1968, 3, 14), phone="0600 555 114"))
+        await self.world.facts_arrive()
+        return await self.sign_in(f"{name.lower()}@example.org")
+
+    async def free(self, caller: Caller = NOBODY) -> list[object]:
+        found = await self.world.ask(Appointments).slots(caller, from_=TOMORROW, to=TOMORROW + timedelta(days=1),
+                                                         doctor_id=self.doctor.id)
+        return [slot.starts_at for slot in found.items]
+
+    async def titles(self, caller: Caller) -> list[str]:
+        await self.world.facts_arrive()
+        return [one.title for one in (await self.world.ask(Notifications).notifications(caller)).items][::-1]
+
+
+async def test_a_visit_from_sign_up_to_completion(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=True)
+    rosa = await clinic.sign_up()
+    appointments = world.ask(Appointments)
+    free = await clinic.free()
+    assert len(free) == 12
+
+    asked = await appointments.book(rosa, BookAppointment(
+        patient_id=rosa.subjects["patient_id"], doctor_id=clinic.doctor.id, starts_at=free[3], reason="Breathless"))
+    assert asked.status is Status.REQUESTED
+    assert free[3] not in await clinic.free()
+    assert len(await clinic.titles(clinic.as_doctor)) == 1
+
+    accepted = await appointments.accept(clinic.as_doctor, asked.id)
+    assert accepted.status is Status.BOOKED
+    assert len(await clinic.titles(rosa)) == 1
+
+    moved = await appointments.reschedule(clinic.reception, asked.id, RescheduleAppointment(starts_at=free[5]))
+    assert (moved.starts_at, moved.status) == (free[5], Status.BOOKED)
+    assert free[3] in await clinic.free()
+    assert free[5] not in await clinic.free()
+    assert len(await clinic.titles(rosa)) == 2
+    assert len(await clinic.titles(clinic.as_doctor)) == 2   # asked, moved; not of what she did herself
+
+    with pytest.raises(VisitsStillOpen):
+        patient = await world.ask(Patients).patient(clinic.reception, rosa.subjects["patient_id"])
+        await world.ask(Patients).retire(clinic.reception, patient.id, if_match=patient.version)
+
+    world.clock.advance(moved.starts_at - world.clock.now() - timedelta(minutes=10))
+    refreshed = world.signed_in   # tokens last ten minutes; the journey lasts a day
+    desk, doctor = refreshed(clinic.reception), refreshed(clinic.as_doctor)
+    world.house.revocations.learn({})
+    await appointments.check_in(desk, asked.id)
+    await appointments.start(doctor, asked.id)
+    done = await appointments.complete(doctor, asked.id)
+    assert done.status is Status.COMPLETED
+    steps = await appointments.steps(refreshed(rosa), asked.id)
+    assert [step.status.value for step in steps] == [
+        "requested", "booked", "booked", "checked_in", "in_progress", "completed"]
+    await world.facts_arrive()
+
+    trail = await world.ask(Audit).audit_events(refreshed(auditor), patient_id=rosa.subjects["patient_id"],
+                                                action="appointment.", limit=100)
+    assert [one.action for one in trail.items][::-1] == [
+        "appointment.requested", "appointment.accepted", "appointment.rescheduled", "appointment.checked_in",
+        "appointment.started", "appointment.completed"]
+    assert trail.items[-1].actor_id == rosa.account_id
+    figures = await world.ask(Reports).hospital(refreshed(admin))
+    assert figures.departments[0].name == "Cardiology"
+    assert figures.days[-1].completed == 1
+
+
+async def test_a_cancelled_visit_frees_its_time_for_somebody_else(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=False)
+    rosa, ali = await clinic.sign_up("Rosa"), await clinic.sign_up("Ali")
+    appointments = world.ask(Appointments)
+    first = (await clinic.free())[0]
+
+    def wish(caller: Caller) -> BookAppointment:
+        return BookAppointment(patient_id=caller.subjects["patient_id"], doctor_id=clinic.doctor.id, starts_at=first)
+
+    booked = await appointments.book(rosa, wish(rosa))
+    assert booked.status is Status.BOOKED
+    with pytest.raises(TimeIsTaken) as taken:
+        await appointments.book(ali, wish(ali))
+    assert taken.value.extra["conflicts"]
+    assert len(taken.value.extra["alternatives"]) == 5
+    await appointments.cancel(rosa, booked.id, Why("Feeling well"))
+    with pytest.raises(NotInThisState):
+        await appointments.cancel(rosa, booked.id, Why())
+    assert (await appointments.book(ali, wish(ali))).status is Status.BOOKED
+    assert len(await clinic.titles(clinic.as_doctor)) == 3   # booked, cancelled, booked
+
+
+async def test_a_declined_request_frees_its_time_and_says_why(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=True)
+    rosa = await clinic.sign_up()
+    appointments = world.ask(Appointments)
+    first = (await clinic.free())[0]
+    asked = await appointments.book(rosa, BookAppointment(
+        patient_id=rosa.subjects["patient_id"], doctor_id=clinic.doctor.id, starts_at=first))
+    declined = await appointments.decline(clinic.as_doctor, asked.id, Because("Better with your family doctor."))
+    assert (declined.status, declined.status_reason) == (Status.DECLINED, "Better with your family doctor.")
+    assert first in await clinic.free()
+    assert len(await clinic.titles(rosa)) == 1
+
+
+async def test_what_belongs_to_somebody_else_is_not_there(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=False)
+    rosa, ali = await clinic.sign_up("Rosa"), await clinic.sign_up("Ali")
+    appointments = world.ask(Appointments)
+    slot = (await clinic.free())[0]
+    hers = await appointments.book(rosa, BookAppointment(
+        patient_id=rosa.subjects["patient_id"], doctor_id=clinic.doctor.id, starts_at=slot, reason="Private"))
+    for refused in (
+            appointments.appointment(ali, hers.id), appointments.steps(ali, hers.id),
+            appointments.calendar_file(ali, hers.id), appointments.cancel(ali, hers.id, Why()),
+            appointments.reschedule(ali, hers.id, RescheduleAppointment(starts_at=slot)),
+            appointments.appointments(ali, patient_id=rosa.subjects["patient_id"]),
+            appointments.book(ali, BookAppointment(patient_id=rosa.subjects["patient_id"], doctor_id=clinic.doctor.id,
+                                                   starts_at=slot)),
+            world.ask(Patients).patient(ali, rosa.subjects["patient_id"]),
+            world.ask(Patients).card(ali, rosa.subjects["patient_id"])):
+        with pytest.raises(NotFound):
+            await refused
+    assert (await appointments.appointments(ali)).items == []
+    assert [one.id for one in (await appointments.appointments(rosa)).items] == [hers.id]
+
+
+async def test_leave_takes_its_slots_away_and_gives_them_back(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=False)
+    staff = world.ask(Staff)
+    leave = await staff.take_leave(clinic.as_doctor, clinic.doctor.id, LeaveForm(
+        starts_at=TOMORROW + timedelta(hours=8), ends_at=TOMORROW + timedelta(hours=10), reason="Course"))
+    await world.facts_arrive()
+    assert len(await clinic.free()) == 6
+    await staff.end_leave(clinic.as_doctor, clinic.doctor.id, leave.id)
+    await world.facts_arrive()
+    assert len(await clinic.free()) == 12
+
+
+async def test_reception_registers_finds_books_and_the_same_form_twice_is_one_visit(world: World) -> None:
+    clinic = await Clinic(world).open(accepts_first=True)
+    register = world.ask(Patients)
+    lan = await register.register(clinic.reception, Demographics(
+        given_name="Thị Lan", family_name="Nguyễn", birth_date=date(1991, 5, 7), phone="0600 555 630"))
+    assert [one.id for one in (await register.search(clinic.reception, q="nguyen lan 91")).items] == [lan.id]
+    slots = await clinic.free()
+    body = BookAppointment(patient_id=lan.id, doctor_id=clinic.doctor.id, starts_at=slots[0], reason="Palpitations")
+    with changed(key="one-form"):
+        first = await world.ask(Appointments).book(clinic.reception, body)
+    with changed(key="one-form"):
+        second = await world.ask(Appointments).book(clinic.reception, body)
+    assert first == second
+    assert first.status is Status.BOOKED   # the desk has spoken to the patient: no acceptance needed
+    day = await world.ask(Appointments).appointments(clinic.reception, day=TOMORROW.date())
+    assert [one.patient_name for one in day.items] == ["Thị Lan Nguyễn"]
