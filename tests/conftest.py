@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
-from infirmary.kernel.database.db import Database
-from infirmary.kernel.database.migrate import with_kernel_tables
+from infirmary.kernel.database.db import Database, with_kernel_tables
 
 from . import servers
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from infirmary.kernel.database.columns import EnumText, Id, Json, Money, UtcDateTime, money, new_id
-from infirmary.kernel.database.db import Transaction
+from infirmary.kernel.database.db import Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 from infirmary.kernel.events import Event
@@ -83,6 +83,7 @@ class Person(msgspec.Struct, frozen=True):
     email: str
     hospital: str
     number: str
+    badge: int | None = None
 
 
 person = Table(
@@ -91,8 +92,9 @@ person = Table(
     Column("email", String(200), nullable=False, unique=True),
     Column("hospital", String(40), nullable=False),
     Column("number", String(40), nullable=False),
+    Column("badge", Integer),
     UniqueConstraint("hospital", "number"),
-    Index("person_badge", "number", "email", unique=True))
+    Index("person_one_badge", "badge", unique=True))
 
 
 class Everything(msgspec.Struct, frozen=True):
@@ -163,8 +165,8 @@ def a_person(**changes: Any) -> Person:
 
 def a_thing(**changes: Any) -> Everything:
     return msgspec.structs.replace(
-        Everything(new_id(), "Zoë Brontë-Łukasz", None, None, NOON, None, None, False, Status.BOOKED, None, None,
-                   Money(0, "EUR"), None), **changes)
+        Everything(new_id(), "Zoë Brontë-Łukasz", None, None, NOON, None, None, flag=False, status=Status.BOOKED,
+                   maybe=None, data=None, price=Money(0, "EUR"), discount=None), **changes)
 
 
 def grains(of: Visit) -> list[Occupancy]:
@@ -179,6 +181,14 @@ def book(tx: Transaction, one: Visit) -> None:
     OCCUPANCIES.add(tx, *grains(one))
     VISITS.add(tx, one)
     tx.emit(VisitBooked(aggregate=one.id, version=one.version, patient="Zoë"))
+
+
+def declared() -> MetaData:
+    """As a context declares it: its own tables and the kernel's."""
+    both = with_kernel_tables(MetaData())
+    for table in metadata.sorted_tables:
+        table.to_metadata(both)
+    return both
 
 
 def days(count: float) -> timedelta:

@@ -7,18 +7,16 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import MetaData
 
 from infirmary.kernel.bus import Consumer, LocalBus
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
-from infirmary.kernel.database.migrate import with_kernel_tables
 from infirmary.kernel.events import Event, Fact
 from infirmary.kernel.outbox import ATTEMPTS, Relay
 from infirmary.kernel.request import Request, current
 
-from .model import COUNT, NOON, VISITS, VisitBooked, a_visit, metadata
+from .model import COUNT, NOON, VISITS, VisitBooked, a_visit, declared
 
 
 class SomethingElse(Event, frozen=True, kw_only=True):
@@ -52,8 +50,7 @@ class Ledger:
 @pytest.fixture
 async def ledger(database_url: Callable[[str], str]) -> AsyncIterator[Ledger]:
     db = await Database.open(database_url("ledger"), "ledger", clock=HeldClock(NOON))
-    await db.create(with_kernel_tables(MetaData()))
-    await db.create(metadata)
+    await db.create(declared())
     yield Ledger(db)
     await db.close()
 
@@ -185,4 +182,5 @@ async def test_a_fact_whose_consumer_cannot_even_park_it_stays_with_its_sender(
 
 
 def a_fact(kind: str = VisitBooked.kind) -> Fact:
-    return Fact(new_id(), kind, new_id(), 1, {"aggregate": str(new_id()), "version": 1, "patient": "Zoë"}, "", NOON)
+    one = new_id()
+    return Fact(new_id(), kind, one, 1, {"aggregate": str(one), "version": 1, "patient": "Zoë"}, "", NOON)

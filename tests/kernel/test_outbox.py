@@ -32,7 +32,7 @@ from .model import COUNT, NOON, VISITS, VisitBooked, a_visit
 class Bus:
     """Takes down what is delivered; refuses what `trouble` picks out."""
 
-    def __init__(self, trouble: Callable[[Fact], bool] = lambda fact: False) -> None:
+    def __init__(self, trouble: Callable[[Fact], bool] = lambda _: False) -> None:
         self.trouble = trouble
         self.delivered: list[tuple[UUID, int]] = []
         self.last: list[bool] = []
@@ -73,7 +73,8 @@ async def test_nothing_is_lost_or_out_of_order_with_long_transactions_and_severa
 
     async def change(key: UUID) -> None:
         async with db.transaction() as tx:
-            assert (visit := await VISITS.get(tx, key))
+            visit = await VISITS.get(tx, key)
+            assert visit
             saved = await VISITS.save(tx, visit)
             tx.emit(VisitBooked(aggregate=key, version=saved.version))
             await tx.one(COUNT)                                             # the fact is in, not committed
@@ -92,8 +93,7 @@ async def test_nothing_is_lost_or_out_of_order_with_long_transactions_and_severa
     relays = [asyncio.create_task(Relay(db, deliver, batch=5).run(idle=.001)) for _ in range(1 if on_sqlite else 3)]
     async with asyncio.timeout(30):
         await asyncio.gather(*(writer() for _ in range(16)))
-        while sum(map(len, delivered.values())) < 400:
-            await asyncio.sleep(.02)
+        await _until(lambda: sum(map(len, delivered.values())) >= 400)
     for relay in relays:
         relay.cancel()
     await asyncio.wait(relays)
@@ -111,7 +111,7 @@ async def test_a_fact_that_cannot_be_delivered_holds_back_its_own_aggregate_only
     relay = Relay(db, bus.deliver)
     assert await relayed(relay) == [1, 1, 0]
     assert bus.delivered == [(two, 1), (two, 2)]
-    bus.trouble = lambda fact: False
+    bus.trouble = lambda _: False
     assert await relayed(relay) == [0]   # not yet: it backs off
     clock.advance(BACK_OFF)
     assert await relayed(relay) == [1, 1, 0]
@@ -121,20 +121,21 @@ async def test_a_fact_that_cannot_be_delivered_holds_back_its_own_aggregate_only
 async def test_each_failure_doubles_the_wait_and_the_bus_is_told_which_attempt_is_the_last(db: Database) -> None:
     db.clock = clock = HeldClock(NOON)
     await emit(db, (new_id(), 1))
-    bus = Bus(lambda fact: True)
+    bus = Bus(lambda _: True)
     relay = Relay(db, bus.deliver)
     waits = []
     for _ in range(ATTEMPTS):
         assert await relay.once() == 0
         async with db.reading() as reading:
-            assert (fact := await reading.one(OLDEST)) is not None
+            fact = await reading.one(OLDEST)
+            assert fact
         waits.append(fact.next_at - clock.now())
         clock.advance(waits[-1] - timedelta(microseconds=1))
         assert await relay.once() == 0
         clock.advance(timedelta(microseconds=1))
     assert waits == [BACK_OFF * 2 ** at for at in range(ATTEMPTS)]
     assert bus.last == [False] * (ATTEMPTS - 1) + [True]
-    bus.trouble = lambda fact: False
+    bus.trouble = lambda _: False
     assert await relay.once() == 1   # and even after the last it is still there to be delivered
 
 
@@ -199,7 +200,7 @@ async def _left(db: Database) -> tuple[int, int]:
 
 async def _until(condition: Callable[[], Any], patience: float = 5) -> None:
     async with asyncio.timeout(patience):
-        while not condition():
+        while not condition():   # noqa: ASYNC110 – what is waited for has no event to set
             await asyncio.sleep(.002)
 
 

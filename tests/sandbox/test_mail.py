@@ -26,7 +26,7 @@ async def send(catcher, subject="Hello", to="mary@byrne.example"):
     message["From"], message["To"], message["Subject"] = "no-reply@hospital.example", to, subject
     message.set_content("Grüße in text")
     message.add_alternative("<p>Grüße in HTML</p>", subtype="html")
-    await aiosmtplib.send(message, hostname="127.0.0.1", port=catcher.port, start_tls=False, timeout=5,
+    await aiosmtplib.send(message, hostname="127.0.0.1", port=catcher.port, start_tls=False, timeout=1,
                           local_hostname="test")
 
 

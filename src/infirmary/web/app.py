@@ -37,6 +37,10 @@ def templates(zone: Any) -> Environment:
         return language(context["lang"]).day(as_date(value), context["today"])
 
     @pass_context
+    def written(context: TemplateContext, value: datetime | date) -> str:
+        return language(context["lang"]).date(as_date(value))
+
+    @pass_context
     def longday(context: TemplateContext, value: datetime | date) -> str:
         return language(context["lang"]).long_day(as_date(value))
 
@@ -55,7 +59,7 @@ def templates(zone: Any) -> Environment:
         today: date = context["today"]
         return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
-    made.filters |= {"day": day, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local}
+    made.filters |= {"day": day, "date": written, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local}
     made.globals["static"] = lambda name: f"/static/{name}?v={manifest.get(name, '')}"
     return made
 

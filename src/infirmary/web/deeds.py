@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
-
 from msgspec import Struct
 
 from infirmary.contexts.appointments.contract import (
@@ -19,7 +17,7 @@ from infirmary.kernel.errors import FieldError, Malformed, Refusal, StaleVersion
 from infirmary.language import ADMIN, DOCTOR, NURSE, RECEPTION
 
 from .page import Page
-from .shown import Told, Way, step_text, told
+from .shown import Told, step_text, told
 
 
 def N_(text: str) -> str:   # noqa: N802 – marks words for translation; they are translated where they are shown
@@ -114,15 +112,3 @@ async def why_not(page: Page, refusal: Refusal, one: Appointment) -> Told:
     if isinstance(refusal, TooEarly):
         return Told(_("It is too early for that"), refusal.detail, [], icon="clock-x")
     return told(refusal)
-
-
-def row_words(page: Page, one: Appointment) -> dict[str, Any]:
-    """What the row of a list says beside the visit itself."""
-    late = int((page.now - one.starts_at).total_seconds()) // 60
-    since = int((page.now - one.changed_at).total_seconds()) // 60
-    return {"visit": one, "at": page.local(one.starts_at), "late": max(late, 0) if one.status is Status.BOOKED else 0,
-            "minutes": max(since, 0) if one.status in (Status.CHECKED_IN, Status.IN_PROGRESS) else 0}
-
-
-def ways(page: Page, refusal: Refusal) -> list[Way]:
-    raise NotImplementedError(page, refusal)

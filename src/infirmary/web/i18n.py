@@ -26,6 +26,14 @@ class Language:
         """Thu 26 Nov; with the year where it is not this one."""
         return format_date(value, "EEE d MMM" if value.year == today.year else "EEE d MMM y", self.locale)
 
+    def date(self, value: date) -> str:
+        """14 Mar 1968"""
+        return format_date(value, "d MMM y", self.locale)
+
+    def named(self, code: str) -> str:
+        """A language's name in this one."""
+        return str(self.locale.languages.get(code.partition("-")[0].lower(), code))
+
     def long_day(self, value: date) -> str:
         return format_date(value, "EEEE d MMMM", self.locale)
 

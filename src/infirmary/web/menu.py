@@ -1,12 +1,17 @@
 """Where each role can go."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from msgspec import Struct
 
 from infirmary.kernel.access import Caller
 from infirmary.language import ADMIN, AUDITOR, CASHIER, DOCTOR, NURSE, PATIENT, PHARMACIST, RECEPTION, Role
+
+
+def N_(text: str) -> str:   # noqa: N802 – gettext's own name for words that are translated where they are shown
+    return text
 
 
 class Tab(Struct, frozen=True):
@@ -22,26 +27,26 @@ class User(Struct, frozen=True):
     roles: list[str]
 
 
-LABELS = {PATIENT: "Patient", DOCTOR: "Doctor", NURSE: "Nurse", RECEPTION: "Reception", PHARMACIST: "Pharmacist",
-          CASHIER: "Cashier", ADMIN: "Administrator", AUDITOR: "Auditor"}
+LABELS = {PATIENT: N_("Patient"), DOCTOR: N_("Doctor"), NURSE: N_("Nurse"), RECEPTION: N_("Reception"), PHARMACIST: N_("Pharmacist"),
+          CASHIER: N_("Cashier"), ADMIN: N_("Administrator"), AUDITOR: N_("Auditor")}
 
 TABS: dict[Role, list[Tab]] = {
-    PATIENT: [Tab("/home", "home", "Home"), Tab("/visits", "calendar", "Visits"),
-              Tab("/notifications", "bell", "Messages"), Tab("/profile", "user", "Profile")],
-    DOCTOR: [Tab("/doctor/today", "stethoscope", "Today"), Tab("/doctor/diary", "calendar", "Diary"),
-             Tab("/doctor/hours", "beach", "Hours")],
-    RECEPTION: [Tab("/desk", "door-enter", "Front desk"), Tab("/desk/register", "user-plus", "Register"),
-                Tab("/desk/visits", "calendar", "Visits")],
-    NURSE: [Tab("/desk", "door-enter", "Front desk"), Tab("/desk/register", "user-plus", "Register"),
-            Tab("/desk/visits", "calendar", "Visits")],
-    ADMIN: [Tab("/admin", "chart-bar", "Hospital"), Tab("/desk/visits", "calendar", "Visits"),
-            Tab("/admin/departments", "building-hospital", "Departments"), Tab("/admin/doctors", "stethoscope", "Doctors"),
-            Tab("/admin/staff", "users", "Staff"), Tab("/admin/accounts", "key", "Accounts"),
-            Tab("/desk", "door-enter", "Front desk"), Tab("/audit", "shield-check", "Events"),
-            Tab("/admin/deliveries", "mail", "Mail"), Tab("/admin/system", "server", "System")],
-    AUDITOR: [Tab("/audit", "shield-check", "Events")],
-    PHARMACIST: [Tab("/notifications", "bell", "Messages")],
-    CASHIER: [Tab("/notifications", "bell", "Messages")],
+    PATIENT: [Tab("/home", "home", N_("Home")), Tab("/visits", "calendar", N_("Visits")),
+              Tab("/notifications", "bell", N_("Messages")), Tab("/profile", "user", N_("Profile"))],
+    DOCTOR: [Tab("/doctor/today", "stethoscope", N_("Today")), Tab("/doctor/diary", "calendar", N_("Diary")),
+             Tab("/doctor/hours", "beach", N_("Hours"))],
+    RECEPTION: [Tab("/desk", "door-enter", N_("Front desk")), Tab("/desk/register", "user-plus", N_("Register")),
+                Tab("/desk/visits", "calendar", N_("Visits"))],
+    NURSE: [Tab("/desk", "door-enter", N_("Front desk")), Tab("/desk/register", "user-plus", N_("Register")),
+            Tab("/desk/visits", "calendar", N_("Visits"))],
+    ADMIN: [Tab("/admin", "chart-bar", N_("Hospital")), Tab("/desk/visits", "calendar", N_("Visits")),
+            Tab("/admin/departments", "building-hospital", N_("Departments")), Tab("/admin/doctors", "stethoscope", N_("Doctors")),
+            Tab("/admin/staff", "users", N_("Staff")), Tab("/admin/accounts", "key", N_("Accounts")),
+            Tab("/desk", "door-enter", N_("Front desk")), Tab("/audit", "shield-check", N_("Events")),
+            Tab("/admin/deliveries", "mail", N_("Mail")), Tab("/admin/system", "server", N_("System"))],
+    AUDITOR: [Tab("/audit", "shield-check", N_("Events"))],
+    PHARMACIST: [Tab("/notifications", "bell", N_("Messages"))],
+    CASHIER: [Tab("/notifications", "bell", N_("Messages"))],
 }
 ORDER = (ADMIN, DOCTOR, RECEPTION, NURSE, AUDITOR, PHARMACIST, CASHIER, PATIENT)
 
@@ -56,20 +61,20 @@ def tabs_for(roles: frozenset[str]) -> list[Tab]:
     return list(seen.values())
 
 
-def tabs_of(caller: Caller) -> list[Tab]:
-    return tabs_for(caller.roles)
+def tabs_of(caller: Caller, _: Callable[[str], str]) -> list[Tab]:
+    return [Tab(tab.href, tab.icon, _(tab.label)) for tab in tabs_for(caller.roles)]
 
 
 def start_of(caller: Caller) -> str:
     """The page a person begins on."""
-    tabs = tabs_of(caller)
+    tabs = tabs_for(caller.roles)
     return tabs[0].href if tabs else "/sign-in"
 
 
-def user_of(caller: Caller) -> User | None:
+def user_of(caller: Caller, _: Callable[[str], str]) -> User | None:
     if caller.account_id is None:
         return None
     words = [word for word in caller.name.split() if word != "Dr"]
     initials = "".join(word[0] for word in (words[0:1] + words[-1:] if len(words) > 1 else words)).upper()
     role = next((role for role in ORDER if role in caller.roles), PATIENT)
-    return User(caller.name, initials or "?", LABELS[role], sorted(caller.roles))
+    return User(caller.name, initials or "?", _(LABELS[role]), sorted(caller.roles))

@@ -142,7 +142,7 @@ class Page:
         text = self.site.templates.get_template(template).render(
             _=language.gettext, ngettext=language.ngettext, lang=language.code, dir=language.direction,
             status=status, csp_nonce=self.nonce, csrf_token=self._csrf_token(), hospital=self.settings.hospital,
-            user=menu.user_of(self.caller), tabs=menu.tabs_of(self.caller), here=here, unread=unread, now=self.now,
+            user=menu.user_of(self.caller, language.gettext), tabs=menu.tabs_of(self.caller, language.gettext), here=here, unread=unread, now=self.now,
             today=self.today, page=self, toasts=self._toasts(), demo=self.settings.environment.value == "demo", **context)
         return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
                                      headers=headers))

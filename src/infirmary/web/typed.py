@@ -5,10 +5,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, timedelta
+from uuid import UUID
 
 from .i18n import Language, language
 
 _NUMBERS = re.compile(r"\d+")
+# Letters that no normal form takes apart.
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*[:.h]?\s*(\d{2}))?")
 
 
@@ -51,7 +54,7 @@ def typed_clock(text: str) -> str | None:
 
 def plain(text: str) -> str:
     """Without accents and case, for comparing."""
-    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).casefold()
+    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).casefold().translate(_LETTERS)
 
 
 def _day_and_year(numbers: list[int], this_year: int | None) -> tuple[int, int]:
@@ -103,3 +106,11 @@ def a_day(text: str) -> date | None:
 
 def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
+
+
+def an_id(text: str) -> UUID | None:
+    """From an address or a form."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,17 @@ from uuid import UUID
 
 import msgspec
 
-from infirmary.contexts.appointments.contract import Appointment, Appointments, BookAppointment
+from infirmary.contexts.appointments.contract import Appointment, Appointments, BookAppointment, Mode, Status
 from infirmary.contexts.appointments.domain.hours import Schedule, announced
+from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
 from infirmary.contexts.appointments.service import AppointmentsService
-from infirmary.contexts.appointments.tables import metadata
+from infirmary.contexts.appointments.tables import OCCUPANCY, VISITS, appointment, metadata
 from infirmary.contexts.patients.contract import Gender, PatientCard, Patients
 from infirmary.contexts.staff.contract import Opening
 from infirmary.contexts.staff.events import Away, ScheduleChanged
 from infirmary.kernel.access import Caller
+from infirmary.kernel.audit import Audited
 from infirmary.kernel.bus import Consumer
 from infirmary.kernel.client import in_process
 from infirmary.kernel.clock import HeldClock
@@ -27,9 +30,11 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import NotFound
 from infirmary.kernel.events import Event, Fact
+from infirmary.kernel.outbox import OUTBOX, outbox
 from infirmary.language import ADMIN, DOCTOR, NURSE, PATIENT, RECEPTION, Role, service
 from infirmary.settings import Hospital, Settings
 
+CASES = int(os.environ.get("INFIRMARY_CASES", "150"))   # of each property; ask for more to look harder
 MONDAY = datetime(2027, 3, 1, 8, 0, tzinfo=UTC)   # a Monday morning; Dublin is on UTC then
 
 
@@ -99,9 +104,9 @@ class Clinic:
     def __init__(self, db: Database, clock: HeldClock, settings: Settings, kind: type[AppointmentsService]) -> None:
         self.db, self.clock, self.register = db, clock, Register()
         kit = Kit(settings=settings, clock=clock, db=db, data=Path(), master=b"",
-                  ask=lambda contract: in_process(contract, lambda: self.register))
+                  ask=lambda contract: in_process(contract, lambda: (self.register, db)))
         self.service = kind(kit)
-        self.ask: Appointments = in_process(Appointments, lambda: self.service)
+        self.ask: Appointments = in_process(Appointments, lambda: (self.service, db))
         self.consumer = Consumer(db, reactions(self.service))
 
     async def hear(self, event: Event, fact_id: UUID | None = None) -> None:
@@ -113,6 +118,28 @@ class Clinic:
         announcement = hours(**given)
         await self.hear(announcement)
         return announcement.aggregate
+
+    async def facts(self) -> list[Event]:
+        """What was announced, oldest first; audit entries apart."""
+        return [event for event in await self._outbox() if not isinstance(event, Audited)]
+
+    async def audited(self) -> list[Audited]:
+        return [event for event in await self._outbox() if isinstance(event, Audited)]
+
+    async def _outbox(self) -> list[Event]:
+        async with self.db.reading() as reading:
+            rows = await reading.all(OUTBOX.find(order_by=[outbox.c.id]))
+        return [event for row in rows if (event := row.fact.event)]
+
+    async def taken(self) -> dict[tuple[UUID, int], UUID]:
+        """Who has which five minutes of whom."""
+        async with self.db.reading() as reading:
+            rows = await reading.all(OCCUPANCY.find())
+        return {(row.resource_id, row.grain): row.appointment_id for row in rows}
+
+    async def visits(self) -> list[Visit]:
+        async with self.db.reading() as reading:
+            return await reading.all(VISITS.find(order_by=[appointment.c.starts_at, appointment.c.id]))
 
     async def book(self, doctor_id: UUID, starts_at: datetime, *, patient_id: UUID | None = None, caller: Caller = reception,
                    **more: Any) -> Appointment:
@@ -130,3 +157,23 @@ async def a_clinic(url: str, *, now: datetime = MONDAY, zone: str = "Europe/Dubl
         yield Clinic(db, clock, Settings(hospital=Hospital(zone=zone)), kind)
     finally:
         await db.close()
+
+
+def a_visit(status: Status = Status.BOOKED, *, starts_at: datetime = at(9), minutes: int = 20, **more: Any) -> Visit:
+    known: dict[str, Any] = {
+        "id": new_id(), "patient_id": new_id(), "patient_name": "Pat Ient", "doctor_id": new_id(),
+        "doctor_name": "Dr Amara Okafor", "department_id": UUID(int=7), "department_name": "Heart",
+        "starts_at": starts_at, "ends_at": starts_at + timedelta(minutes=minutes), "local_start": "", "zone": "",
+        "mode": Mode.IN_PERSON, "reason": "", "status": status, "status_reason": "", "location": "Room 3",
+        "created_at": MONDAY, "created_by": None, "changed_at": MONDAY, "version": 1, **more}
+    return Visit(**known)
+
+
+def grains_of(visit: Appointment | Visit) -> set[tuple[UUID, int]]:
+    """What it takes, one by one."""
+    moment, found = visit.starts_at, set()
+    while moment < visit.ends_at:
+        number = int(moment.timestamp()) // 300
+        found |= {(visit.doctor_id, number), (visit.patient_id, number)}
+        moment += timedelta(minutes=5)
+    return found

@@ -27,7 +27,7 @@ from infirmary.language import Email
 from .builders import MARY, NOW, SILVA, THURSDAY, a_visit, mary, okafor, silva
 
 DUBLIN = ZoneInfo("Europe/Dublin")
-HOUSE = domain.House("Harbour Lane Hospital", "Harbour Lane 4", "+353 1 555 010", "112", "no-reply@hospital.example")
+HEAD = domain.Letterhead("Harbour Lane Hospital", "Harbour Lane 4", "+353 1 555 010", "112", "no-reply@hospital.example")
 
 
 def news_of(event):
@@ -39,7 +39,7 @@ def by_owner(event):
 
 
 def an_email(letter, to="mary@byrne.example"):
-    made = domain.email(letter, to=to, url="https://hospital.example/visits/1", house=HOUSE, message_id="<1@hospital.example>",
+    made = domain.email(letter, to=to, url="https://hospital.example/visits/1", head=HEAD, message_id="<1@hospital.example>",
                         at=NOW)
     return made, email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
 

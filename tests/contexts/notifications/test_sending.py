@@ -18,8 +18,9 @@ from infirmary.contexts.notifications.service import sender
 from infirmary.contexts.notifications.tables import DELIVERIES, DeliveryRow
 from infirmary.contexts.notifications.wiring import NOTIFICATIONS
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.errors import NotFound, Unavailable
-from infirmary.sandbox.mail import Faults
+from infirmary.sandbox.mail import Faults, MailCatcher
 from infirmary.settings import Mail
 
 from .builders import MARY, NOW, a_catcher, a_desk, a_visit, admin, mary, okafor
@@ -197,6 +198,39 @@ async def test_a_mailbox_that_does_not_exist_is_given_up_at_once(desk, catcher):
     assert (one.status, one.attempts, one.error) == (FAILED, 1, "SMTPRecipientRefused 550")
 
 
+async def test_a_server_that_takes_the_mail_but_never_says_goodbye_gets_it_once(desk, tmp_path, monkeypatch):
+    class Rude(MailCatcher):
+        async def handle_QUIT(self, server, session, envelope):   # noqa: N802 – aiosmtpd's name
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(sender, "GOODBYE_SECONDS", .1)
+    rude = Rude(tmp_path)
+    await rude.start()
+    await put(desk, row := a_delivery())
+    assert await desk.service.sender.send_due() == 1
+    assert (await delivery(desk, row)).status is SENT
+    await rude.stop()
+
+
+async def test_a_server_that_dribbles_has_only_so_long_for_all_of_a_mail(desk, tmp_path, monkeypatch):
+    """Each answer comes in time, so only the sum can be too much; the lease depends on it."""
+    class Dribbling(MailCatcher):
+        async def handle_MAIL(self, server, session, envelope, address, options):   # noqa: N802
+            await asyncio.sleep(.2)
+            envelope.mail_from = address
+            return "250 OK"
+
+    monkeypatch.setattr(sender, "TRY_SECONDS", .3)
+    dribbling = Dribbling(tmp_path)
+    await dribbling.start()
+    dribbling.faults = Faults(delay=.2)
+    await put(desk, row := a_delivery())
+    assert await desk.service.sender.send_due() == 0
+    assert (await delivery(desk, row)).error == "TimeoutError"
+    assert dribbling.mails() == []
+    await dribbling.stop()
+
+
 async def test_one_bad_address_does_not_keep_the_others_back(desk, catcher):
     bad = a_delivery(f"mary@{'a' * 70}.example")
     await put(desk, bad, a_delivery(), a_delivery())
@@ -268,6 +302,32 @@ async def test_a_process_told_to_stop_finishes_the_mail_it_is_at(desk, catcher):
         await sending
     assert len(catcher.mails()) == sender.AT_ONCE   # those under way, and no more
     assert sum([(await delivery(desk, row)).status is SENT for row in rows]) == sender.AT_ONCE
+
+
+async def test_a_process_told_to_stop_does_not_wait_for_ever(desk, catcher, monkeypatch):
+    monkeypatch.setattr(sender, "GRACE", .1)
+    catcher.faults = Faults(delay=60)
+    await put(desk, row := a_delivery())
+    sending = asyncio.create_task(desk.service.sender.send_due())
+    await asyncio.sleep(.2)
+    sending.cancel()
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert (await delivery(desk, row)).status is PENDING
+
+
+async def test_a_database_that_goes_away_while_sending_fails_the_round_and_not_the_mails(desk, catcher, monkeypatch):
+    await put(desk, *[a_delivery() for _ in range(20)])
+
+    async def away(*_):
+        raise ConnectionLost
+
+    monkeypatch.setattr(desk.service.sender, "_claim", away)
+    with pytest.raises(ConnectionLost):
+        await desk.service.sender.send_due()
+    monkeypatch.undo()
+    assert await desk.service.sender.send_due() == 20
 
 
 async def test_somebody_slower_than_their_lease_does_not_undo_what_came_after(desk, catcher):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from sqlalchemy import delete
 
@@ -20,6 +21,7 @@ from infirmary.contexts.notifications import tables
 from infirmary.contexts.notifications.contract import DeliveryStatus
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.database.statement import Query, Statement
 from infirmary.kernel.errors import Unavailable
 from infirmary.kernel.outbox import inbox, outbox
@@ -102,6 +104,15 @@ async def test_a_fact_that_comes_again_after_the_kernels_inbox_forgot_it_tells_n
     await desk.hears(fact.event, fact)
     assert len(await inbox_of(desk, mary)) == 1
     assert len(await deliveries(desk)) == 2
+
+
+async def test_the_database_lets_no_fact_tell_one_person_twice(desk):
+    await desk.hears(a_visit())
+    for rows in (tables.NOTIFICATIONS, tables.DELIVERIES):
+        row, *_ = await in_database(desk, rows.find())
+        with pytest.raises(UniqueViolation):
+            async with desk.db.transaction() as tx:
+                rows.add(tx, msgspec.structs.replace(row, id=new_id()))
 
 
 async def test_inbox_delivery_and_mark_are_written_together_or_not_at_all(desk, monkeypatch):

@@ -11,8 +11,7 @@ import pytest
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import Malformed
-
-from ..model import DIARY, NOON, VISITS, a_visit, days
+from tests.kernel.model import DIARY, NOON, VISITS, a_visit, days
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(db: Database) -> None:

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from .contract import (
     Appointments,
     Because,
     BookAppointment,
+    Clash,
     Opening,
     OpenVisits,
     RescheduleAppointment,
@@ -76,7 +77,7 @@ class AppointmentsService(Appointments):
                 schedules = [_there(await tables.SCHEDULES.get(reading, doctor_id))]
             else:
                 schedules = await reading.all(tables.ACTIVE_IN, department_id=department_id)
-            busy = await _busy(reading, schedules, since, to)
+            busy = await _busy(reading, [one.doctor_id for one in schedules], since, to)
         found = [slot for one in schedules for slot in hours.free(one, since, to, self.zone, busy[one.doctor_id])]
         return Slots(sorted(found, key=lambda slot: (slot.starts_at, slot.doctor_id)))
 
@@ -88,7 +89,7 @@ class AppointmentsService(Appointments):
                          await reading.all(tables.ACTIVE_IN, department_id=department_id))
             for days in LOOKED_AHEAD:
                 until, looking = now + timedelta(days=days), [one for one in schedules if one.doctor_id not in found]
-                busy = await _busy(reading, looking, since, until)
+                busy = await _busy(reading, [one.doctor_id for one in looking], since, until)
                 for one in looking:
                     slot = next(hours.free(one, since, until, self.zone, busy[one.doctor_id]), None)
                     if slot is not None:
@@ -116,7 +117,7 @@ class AppointmentsService(Appointments):
                                 created_by=caller.account_id, open_visits=open_visits, now=now, zone=self.zone)
             return await self.db.retry(self._book, caller, visit)
         except (SlotNotOffered, UniqueViolation) as no:
-            raise await self._with_alternatives(no, schedule, patient.id, body.starts_at, body.minutes) from no
+            raise await self._instead(no, schedule, patient.id, body.starts_at, body.minutes) from no
 
     async def _book(self, caller: Caller, visit: Visit) -> Appointment:
         """Inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
@@ -129,8 +130,9 @@ class AppointmentsService(Appointments):
 
     async def reschedule(self, caller: Caller, appointment_id: UUID, body: RescheduleAppointment,
                          if_match: int | None = None) -> Appointment:
+        lost_a_race = False
         while True:
-            visit = await self._visit(caller, appointment_id, if_match)
+            visit = await self._visit(caller, appointment_id, if_match, lost_a_race=lost_a_race)
             doctor_id = body.doctor_id or visit.doctor_id
             caller.must_reach(patient_id=visit.patient_id, doctor_id=doctor_id)   # the new diary too
             by_staff = _by_staff(caller, visit.doctor_id, doctor_id)
@@ -143,11 +145,9 @@ class AppointmentsService(Appointments):
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
                 return await self.db.retry(self._reschedule, caller, visit, new)
             except StaleVersion:
-                if if_match is not None:
-                    raise
+                lost_a_race = True
             except (SlotNotOffered, UniqueViolation) as no:
-                raise await self._with_alternatives(no, schedule, visit.patient_id, body.starts_at, minutes,
-                                                    visit.id) from no
+                raise await self._instead(no, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
     async def _reschedule(self, caller: Caller, before: Visit, visit: Visit) -> Appointment:
         """The new time is taken before the old one is given back: who is refused keeps what they have."""
@@ -186,14 +186,14 @@ class AppointmentsService(Appointments):
 
     async def _move(self, caller: Caller, appointment_id: UUID, if_match: int | None, move: Move,
                     reason: str = "") -> Appointment:
-        while True:   # again when somebody else was quicker; each time round, the visit has got further
-            visit = await self._visit(caller, appointment_id, if_match)
+        lost_a_race = False
+        while True:   # each time round, the visit has got further
+            visit = await self._visit(caller, appointment_id, if_match, lost_a_race=lost_a_race)
             moved = visits.moved(visit, move, now=self.clock.now(), zone=self.zone, reason=reason)
             try:
                 return await self.db.retry(self._store, caller, moved, move)
             except StaleVersion:
-                if if_match is not None:
-                    raise
+                lost_a_race = True
 
     async def _store(self, caller: Caller, visit: Visit, move: Move) -> Appointment:
         """The compare-and-set comes first: only who changes the visit frees its time and says so."""
@@ -266,44 +266,53 @@ class AppointmentsService(Appointments):
 
     # Shared by the above
 
-    async def _visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:
-        async with self.db.reading() as reading:
-            visit = _there(await tables.VISITS.get(reading, appointment_id))
+    async def _visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None, *,
+                     lost_a_race: bool = False) -> Visit:
+        """After a lost race it is asked in a writing transaction: that one ends after the winner's commit, which on
+        SQLite may still be under way."""
+        async with self.db.transaction() if lost_a_race else self.db.reading() as asked:
+            visit = _there(await tables.VISITS.get(asked, appointment_id))
         caller.must_reach(visit)
         if if_match not in (None, visit.version):
             raise StaleVersion
         return visit
 
-    async def _with_alternatives(self, no: SlotNotOffered | UniqueViolation, schedule: Schedule | None,
-                                 patient_id: UUID, wanted: datetime, minutes: int | None,
-                                 own: UUID | None = None) -> Refusal | UniqueViolation:
+    async def _instead(self, no: SlotNotOffered | UniqueViolation, schedule: Schedule | None, patient_id: UUID,
+                       wanted: datetime, minutes: int | None, own: UUID | None = None) -> Exception:
         """The refusal with what blocks, and the nearest times that are free for doctor and patient."""
-        taken = isinstance(no, UniqueViolation)
         if schedule is None or (isinstance(no, UniqueViolation) and no.on != tables.occupancy.name):
             return no
         whose = {"doctor": schedule.doctor_id, "patient": patient_id}
+        if isinstance(no, SlotNotOffered):
+            return await self._offering(SlotNotOffered, "The doctor does not see patients at that time.", whose, schedule,
+                                        wanted, minutes)
+        time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
+        conflicts = (await self._conflicts(self.db.reading(), whose, time, own)
+                     or await self._conflicts(self.db.transaction(), whose, time, own))   # commits are under way
+        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[one.whose] for one in conflicts)) or "This time has just gone."
+        return await self._offering(TimeIsTaken, why, whose, schedule, wanted, minutes, conflicts=to_builtins(conflicts))
+
+    async def _conflicts(self, reading: Reading, whose: dict[str, UUID], time: range, own: UUID | None) -> list[Clash]:
+        around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
+        async with reading:
+            rows = await reading.all(tables.OCCUPIED, resources=list(whose.values()), since=time.start - around,
+                                     until=time.stop + around)
+        return [clash for who, resource in whose.items() for clash in hours.clashes(
+            who, time, {row.grain for row in rows if row.resource_id == resource and row.appointment_id != own})]
+
+    async def _offering(self, refusal: type[Refusal], why: str, whose: dict[str, UUID], schedule: Schedule,
+                        wanted: datetime, minutes: int | None, **more: Any) -> Refusal:
         found: list[Slot] = []
         for days in LOOKED_AROUND:
-            around = hours.grains(wanted - timedelta(days=days) - visits.LONGEST,
-                                  wanted + timedelta(days=days) + visits.LONGEST)
+            within = timedelta(days=days)
             async with self.db.reading() as reading:
-                rows = await reading.all(tables.OCCUPIED, resources=list(whose.values()), since=around.start,
-                                         until=around.stop)
-            found = hours.nearest(schedule, wanted, minutes, self.clock.now(), self.zone, {row.grain for row in rows},
-                                  timedelta(days=days))
+                busy = await _busy(reading, whose.values(), wanted - within - visits.LONGEST, wanted + within)
+            found = hours.nearest(schedule, wanted, minutes, self.clock.now(), self.zone, set().union(*busy.values()),
+                                  within)
             if len(found) == hours.SHOWN:
                 break
         now_what = "Choose one of the nearest free times." if found else "No other time is free near it."
-        alternatives = to_builtins(found)
-        if not taken:
-            return SlotNotOffered(f"The doctor does not see patients at that time. {now_what}",
-                                  alternatives=alternatives)
-        wanted_grains = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
-        conflicts = [clash for who, resource in whose.items() for clash in hours.clashes(
-            who, wanted_grains, {row.grain for row in rows if row.resource_id == resource
-                                 and row.appointment_id != own})]
-        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[clash.whose] for clash in conflicts)) or "This time has just gone."
-        return TimeIsTaken(f"{why} {now_what}", conflicts=to_builtins(conflicts), alternatives=alternatives)
+        return refusal(f"{why} {now_what}", alternatives=to_builtins(found), **more)
 
 
 def _recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChanged, done: str) -> Appointment:
@@ -316,14 +325,13 @@ def _recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitC
     return tx.answer(visits.shown(visit))
 
 
-async def _busy(reading: Reading, schedules: Sequence[Schedule], since: datetime, until: datetime,
+async def _busy(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime,
                 ) -> defaultdict[UUID, set[int]]:
-    """The doctors' busy grains, for visits that begin in this time."""
+    """Their busy grains, for visits that begin in this time."""
     found: defaultdict[UUID, set[int]] = defaultdict(set)
-    if schedules:
+    if whose := list(resources):
         around = hours.grains(since, until + visits.LONGEST)
-        for row in await reading.all(tables.BUSY, resources=[one.doctor_id for one in schedules], since=around.start,
-                                     until=around.stop):
+        for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
             found[row.resource_id].add(row.grain)
     return found
 

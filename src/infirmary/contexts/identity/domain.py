@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, structs
 
 from infirmary.kernel.errors import FieldError
-from infirmary.language import DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role
+from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role
 
 from .contract import AmendAccount, RegisterPatient, RoleNeedsPerson, WeakPassword
 
@@ -178,6 +178,11 @@ def amended(before: Standing, body: AmendAccount) -> Standing:
     after = structs.replace(before, **changes)
     check_roles(after.roles, patient_id=after.patient_id, doctor_id=after.doctor_id)
     return after
+
+
+def may_unseat(body: AmendAccount) -> bool:
+    """Whether this could take an administrator from the hospital."""
+    return body.disabled is True or (body.roles is not UNSET and ADMIN not in body.roles)
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

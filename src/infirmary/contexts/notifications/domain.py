@@ -64,7 +64,7 @@ class Letter(Struct, frozen=True):
     label: str
 
 
-class House(Struct, frozen=True):
+class Letterhead(Struct, frozen=True):
     """What every e-mail says about the hospital."""
 
     name: str
@@ -183,16 +183,16 @@ def one_line(text: str) -> str:
 # --- E-mail ----------------------------------------------------------------------------------------------------------
 
 
-def email(letter: Letter, *, to: str, url: str, house: House, message_id: str, at: datetime) -> EmailMessage:
+def email(letter: Letter, *, to: str, url: str, head: Letterhead, message_id: str, at: datetime) -> EmailMessage:
     """Text and HTML that say the same. Raises ValueError for an address that no mail can carry."""
     local, _at, domain = to.rpartition("@")
     foot = [
-        f"{house.name}, {house.address}",
-        _("Phone {phone}. In an emergency call {emergency}.").format(phone=house.phone, emergency=house.emergency),
+        f"{head.name}, {head.address}",
+        _("Phone {phone}. In an emergency call {emergency}.").format(phone=head.phone, emergency=head.emergency),
         _("You get this because you have an account with us. Answers to this address are not read."),
     ]
     made = EmailMessage(policy=SMTP)
-    made["From"] = Address(one_line(house.name), addr_spec=house.sender)
+    made["From"] = Address(one_line(head.name), addr_spec=head.sender)
     made["To"] = Address(username=local, domain=domain.encode("idna").decode())   # as every server understands it
     made["Subject"] = one_line(letter.title)
     made["Date"] = rfc5322(at)

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Select,
     String,
     Table,
     Text,
@@ -44,8 +43,7 @@ FIRST_NUMBER = 100_001
 CANDIDATES = 200   # for the same person
 # Hits of a fragment: so few that looking at the others costs more; so many that walking the names until a page is full
 # is quicker, by itself and with others (who thin out what is found on the way).
-FEW, MANY, MANY_WITH_OTHERS = 300, 1500, 10_000
-ALL = 1 << 30
+FEW, MANY, MANY_WITH_OTHERS = 300, 3000, 10_000
 _LAST = "\U0010ffff"    # sorts after every letter
 _HOSPITAL_NUMBER = "hospital number"
 
@@ -260,23 +258,23 @@ async def _rare(reading: Reading, fragments: Sequence[domain.Fragment]) -> int |
 @lru_cache(maxsize=200)
 def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[Stored]:
     """The statement for so many fragments with so many senses each (none: inside of words), declared when needed."""
-    core: Select[Any] = select(patient).where(patient.c.retired_at.is_(None))
+    fits: list[ColumnElement[bool]] = [patient.c.retired_at.is_(None)]
     for at, width in enumerate(widths):
         if at == driver:
-            core = core.where(patient.c.id.in_(
+            fits.append(patient.c.id.in_(
                 select(patient_word.c.patient_id).where(or_(*(_between(f"{nth}") for nth in range(width))))))
         else:
-            core = core.where(or_(*(patient.c.search.like(bindparam(f"like_{at}_{nth}"), escape="!")
-                                    for nth in range(width or 1))))
+            fits.append(or_(*(patient.c.search.like(bindparam(f"like_{at}_{nth}"), escape="!")
+                              for nth in range(width or 1))))
     if treated:
-        core = core.where(patient.c.id.in_(select(care_relation.c.patient_id).where(
+        fits.append(patient.c.id.in_(select(care_relation.c.patient_id).where(
             care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.until > bindparam("now"))))
+    keys: Any = [patient.c.family_key, patient.c.given_key]
     if driver is not None or treated or 0 in widths:
         # What is few is found first and then sorted. A planner that knows nothing of the patterns would walk all names
-        # instead, for the order's sake; no planner looks through a LIMIT.
-        few = core.limit(ALL).subquery()
-        return Pages(select(few), Stored, [few.c.family_key, few.c.given_key, few.c.id])
-    return Pages(core, Stored, [patient.c.family_key, patient.c.given_key, patient.c.id])
+        # instead, for the order's sake; these keys have no index to walk.
+        keys = [key.concat("").label(key.name) for key in keys]
+    return Pages(select(patient).where(*fits), Stored, [*keys, patient.c.id])
 
 
 def _patterns(fragment: domain.Fragment) -> list[str]:

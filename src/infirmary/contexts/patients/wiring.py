@@ -9,4 +9,4 @@ from .service import PatientsService
 from .tables import MIGRATIONS, metadata
 
 PATIENTS = Context(contract=Patients, metadata=metadata, migrations=MIGRATIONS, service=PatientsService,
-                   reactions=reactions)  # type: ignore[arg-type]
+                   reactions=reactions)

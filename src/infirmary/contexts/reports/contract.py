@@ -21,7 +21,10 @@ class Period(StrEnum):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """Visits that were to take place on this day: `booked` all that stood, of which `completed` and `no_show`."""
+    """Visits that were to take place on this day: `booked` all that stood, of which `completed` and `no_show`.
+
+    Requests that nobody has answered, and visits declined or cancelled, do not stand.
+    """
 
     day: date
     booked: int
@@ -31,7 +34,12 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 class DepartmentFigures(Struct, frozen=True, kw_only=True):
-    """`per_day` runs with the dashboard's `days`; `usual` is the mean of the same weekday before today."""
+    """`per_day` runs with the dashboard's `days`; `today` is how many visits stand today.
+
+    `usual` is the mean of the same weekday in the eight weeks before, days without visits left out. `waiting` have
+    checked in today and not started; `requested` wait for an answer, for today or later. `no_show_share` is of the
+    last 30 days: who did not come, of those who came or should have.
+    """
 
     department_id: UUID
     name: str
@@ -44,9 +52,10 @@ class DepartmentFigures(Struct, frozen=True, kw_only=True):
 
 
 class HospitalFigures(Struct, frozen=True, kw_only=True):
-    """Shares are between 0 and 1; `no_shows_by_month` covers the last six months, oldest first.
+    """Shares are between 0 and 1; `no_shows_by_month` covers the last six months, oldest first, up to today.
 
-    `median_wait_minutes` is from check-in to start, today; None while nobody has been seen.
+    `seen_today` have started or are completed. `median_wait_minutes` is from check-in to start, today; None while
+    nobody has been seen. `no_show_share_before` is of the 30 days before the last 30.
     """
 
     today: date

@@ -13,18 +13,20 @@ import msgspec
 from sqlalchemy import MetaData
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from ..access import Caller
-from ..audit import Audited
-from ..clock import Clock, SystemClock
-from ..events import Event
-from ..idempotency import ANSWERS, Answered
-from ..outbox import INBOX, OUTBOX, Handled, Stored, kernel_tables
-from ..request import current
+from infirmary.kernel.access import Caller
+from infirmary.kernel.audit import Audited
+from infirmary.kernel.clock import Clock, SystemClock
+from infirmary.kernel.events import Event
+from infirmary.kernel.idempotency import ANSWERS, Answered
+from infirmary.kernel.outbox import INBOX, OUTBOX, Handled, Stored, kernel_tables
+from infirmary.kernel.request import current
+
 from .columns import new_id
 from .drivers import Driver, Session
 from .errors import AlreadyHandled, ConnectionLost, OutcomeUnknown, Transient, UniqueViolation
 from .rows import Insert
 from .statement import Query, Statement, Write
+from .unique import name_unique
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -202,6 +204,7 @@ class Database:
         """For tests and the sandbox; the hospital's schema comes from Alembic."""
         ddl: list[ExecutableDDLElement] = []
         for table in metadata.sorted_tables:
+            name_unique(table)
             ddl += [CreateTable(table), *map(CreateIndex, table.indexes)]
         await self.driver.run_ddl(*(str(one.compile(dialect=self.driver.dialect)) for one in ddl))
 

@@ -18,21 +18,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from sqlalchemy import Connection, MetaData, String, column, create_engine, event, make_url, select, table
+import sqlalchemy as sa
+from sqlalchemy import Connection, MetaData, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
-from .. import idempotency, outbox
 from . import columns
-from .db import Database
+from .db import Database, with_kernel_tables
 from .errors import DatabaseError
 from .statement import Query
+from .unique import name_unique
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
+__all__ = ["check", "pending", "upgrade", "with_kernel_tables", "write"]
+
 T = TypeVar("T")
 PATIENCE = 60   # seconds to wait for another process that migrates the same database
-_STORED = Query(select(column("version_num", String)).select_from(table("alembic_version")), str)
+_STORED = Query(sa.select(sa.column("version_num", sa.String)).select_from(sa.table("alembic_version")), str)
 _REVISION = '''"""{message}."""
 {imports}
 
@@ -43,15 +46,6 @@ down_revision = {before}
 def upgrade() -> None:
 {body}
 '''
-
-
-def with_kernel_tables(metadata: MetaData) -> MetaData:
-    """A context's own tables and those that the kernel keeps beside them: outbox, inbox, parked facts, answers."""
-    assert idempotency.answered.metadata is outbox.kernel_tables   # imported above, so that its table is among them
-    for kept in outbox.kernel_tables.sorted_tables:
-        if kept.name not in metadata.tables:
-            kept.to_metadata(metadata)
-    return metadata
 
 
 async def pending(url: str, scripts: Path) -> list[str]:
@@ -88,7 +82,7 @@ async def check(url: str, metadata: MetaData, scripts: Path) -> list[Any]:
 def write(context: str, message: str) -> Path | None:
     """The next revision of this context, as a file; None when nothing has changed."""
     package = Path(str(import_module(context).__file__)).parent
-    metadata = with_kernel_tables(import_module(f"{context}.tables").metadata)
+    metadata = import_module(f"{context}.tables").metadata
     scripts = package / "migrations"
     scripts.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +112,7 @@ def _to_head(connection: Connection, scripts: Path) -> None:
     script = ScriptDirectory(scripts, version_locations=[scripts])
     steps = script._upgrade_revs   # noqa: SLF001 – what Alembic's own command calls, after running an env.py
     with EnvironmentContext(Config(), script, fn=lambda current, _: steps("head", current)) as env:
-        env.configure(connection=connection)
+        env.configure(connection=connection, version_table_pk=False)   # MySQL notes that it ignores the key's name
         env.run_migrations()
 
 
@@ -129,7 +123,8 @@ async def _connected(url: str, work: Callable[[Connection], T]) -> T:
             return _on_sqlite(url, work)
         case "postgresql":
             return await _on_server(url, "postgresql+asyncpg", [f"SET LOCAL lock_timeout='{PATIENCE}s'",
-                                    "SELECT pg_advisory_xact_lock(hashtext('migrate'))"], work)
+                                    "SELECT pg_advisory_xact_lock(hashtext('migrate'))"], work,
+                                    json_deserializer=str)   # our Json decodes by itself
     from .drivers.mysql import EXACT, MODES  # late, as in db.py
 
     # Each statement commits by itself: MySQL would do so anyway, except for the note of which revision has run.
@@ -169,6 +164,8 @@ def _rendered(connection: Connection, metadata: MetaData) -> tuple[str, str] | N
     from alembic.migration import MigrationContext
 
     ours: set[str] = set()
+    for table in metadata.sorted_tables:
+        name_unique(table)
 
     def item(kind: str, thing: Any, _: AutogenContext) -> str | Literal[False]:
         if kind == "type" and isinstance(thing, columns.EnumText):

@@ -24,7 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from ..errors import FieldError, Malformed, StaleVersion
+from infirmary.kernel.errors import FieldError, Malformed, StaleVersion
+
 from .columns import Converters, inward
 from .shape import Shape
 from .statement import Query, Statement, Write

@@ -150,14 +150,16 @@ def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, b
     """
     first, last = -(-_micro(since) // 1_000_000), -(-_micro(until) // 1_000_000)
     length, step = (minutes or schedule.visit_minutes) * 60, (schedule.visit_minutes + schedule.buffer_minutes) * 60
+    lasting = timedelta(seconds=length)
     for piece in open_times(schedule, first, last, zone):
         away = _touching(schedule.away, piece.begins, piece.ends)
         skipped = max(0, -((piece.begins - first) // step))
         for begins in range(piece.begins + skipped * step, min(piece.ends - length + 1, last), step):
-            ends = begins + length
-            if not (away and _touching(away, begins, ends)) and busy.isdisjoint(
-                    range(begins // GRAIN, -(-ends // GRAIN))):
-                yield Slot(schedule.doctor_id, instant(begins), instant(ends))
+            if busy and not busy.isdisjoint(range(begins // GRAIN, -(-(begins + length) // GRAIN))):
+                continue
+            if not away or not _touching(away, begins, begins + length):
+                starts_at = instant(begins)
+                yield Slot(schedule.doctor_id, starts_at, starts_at + lasting)
 
 
 def sees_patients(schedule: Schedule, begins: datetime, ends: datetime, zone: ZoneInfo) -> bool:
@@ -168,7 +170,7 @@ def sees_patients(schedule: Schedule, begins: datetime, ends: datetime, zone: Zo
         return False
     for piece in open_times(schedule, reached, until, zone):
         if piece.begins <= reached:
-            reached = max(reached, piece.ends)
+            reached = piece.ends
     return reached >= until
 
 

@@ -1,7 +1,7 @@
 """The use cases of identity, by what people come for."""
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from infirmary.contexts.identity import tables
 
@@ -19,7 +19,9 @@ KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 class IdentityService(Registration, SigningIn, PasswordCare, AccountCare, Keys):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
-        now = self.clock.now()
+        await self.db.retry(self._forget, self.clock.now())
+
+    async def _forget(self, now: datetime) -> None:
         async with self.db.transaction() as tx:
             for statement in tables.FORGET:
                 await tx.run(statement, now=now)

@@ -73,6 +73,8 @@ class AccountCare(Base):
 
     async def _amend(self, caller: Caller, account_id: UUID, body: AmendAccount, if_match: int) -> Account:
         async with self.db.transaction() as tx:
+            # All of them, in one order, and before the account itself: of two who demote each other, one waits here.
+            admins = await tx.all(tables.ADMINS_LOCKED) if domain.may_unseat(body) else []
             row = await tx.one(tables.LOCKED, key=account_id)
             if row is None or row.state is State.PENDING:
                 raise NotFound
@@ -80,8 +82,8 @@ class AccountCare(Base):
                 raise StaleVersion
             before = _standing(row, (await self.roles(tx, row.id))[row.id])
             after = domain.amended(before, body)
-            if _administers(before, row) and not _administers(after, row):
-                await self._refuse_last(tx, row)
+            if admins == [row.id] and not (ADMIN in after.roles and not after.disabled):
+                raise LastAdmin
             await self._store(tx, row, after)
             if after.roles != before.roles:
                 await tx.run(tables.DROP_ROLES, key=row.id)
@@ -95,12 +97,6 @@ class AccountCare(Base):
             changed = await tables.ACCOUNTS.get(tx, row.id)
             assert changed is not None
             return seen(changed, after.roles)
-
-    @staticmethod
-    async def _refuse_last(tx: Transaction, row: AccountRow) -> None:
-        """Somebody who can sign in must remain to let the others in again."""
-        if not [other for other in await tx.all(tables.ADMINS_LOCKED) if other != row.id]:
-            raise LastAdmin
 
     @staticmethod
     async def _store(tx: Transaction, row: AccountRow, after: Standing) -> None:
@@ -122,10 +118,6 @@ class AccountCare(Base):
 def _standing(row: AccountRow, roles: list[Role]) -> Standing:
     return Standing(name=row.name, roles=frozenset(roles), disabled=row.state is State.DISABLED,
                     patient_id=row.patient_id, doctor_id=row.doctor_id, staff_id=row.staff_id)
-
-
-def _administers(standing: Standing, row: AccountRow) -> bool:
-    return ADMIN in standing.roles and not standing.disabled and row.password_hash is not None
 
 
 def _note(tx: Transaction, caller: Caller, row: AccountRow, before: Standing, after: Standing) -> None:

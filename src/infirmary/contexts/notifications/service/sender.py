@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -26,6 +27,7 @@ from infirmary.settings import Settings
 log = structlog.get_logger()
 LOOKS_EVERY = 3.0    # seconds, when nobody wakes it: for retries, and for what other processes left
 TRY_SECONDS = 30.0   # for one mail; well within domain.LEASE
+GOODBYE_SECONDS = 2.0
 AT_ONCE = 8
 BATCH = 100
 GRACE = 5.0          # seconds for mails that are under way when the process is told to stop
@@ -41,7 +43,7 @@ class Sender:
         self._fresh = asyncio.Event()
         self._fresh.set()   # whatever the last process left
         hospital, mail = self._settings.hospital, self._settings.mail
-        self._house = domain.House(hospital.name, hospital.address, hospital.phone, hospital.emergency, mail.sender)
+        self._head = domain.Letterhead(hospital.name, hospital.address, hospital.phone, hospital.emergency, mail.sender)
 
     def wake(self) -> None:
         """There is something new to send."""
@@ -75,21 +77,22 @@ class Sender:
 
         workers = [asyncio.create_task(one_after_the_other()) for _ in range(min(AT_ONCE, len(waiting)))]
         try:
-            return sum(await asyncio.shield(asyncio.gather(*workers)))
-        except BaseException:   # told to stop, or no database: what is under way would be sent again if cut off now
+            await asyncio.wait(workers)
+        except asyncio.CancelledError:   # told to stop: a mail that is cut off now would be sent again
             waiting.clear()
             _, late = await asyncio.wait(workers, timeout=GRACE)
             for worker in late:
                 worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
             raise
+        return sum(await asyncio.gather(*workers))
 
     async def _deliver(self, row: DeliveryRow) -> bool:
         attempt = row.attempts + 1
         if not await self._db.retry(self._claim, row, attempt):
             return False
         try:
-            async with asyncio.timeout(TRY_SECONDS):
-                await self._post(row)
+            await self._post(row)
         except Exception as error:   # noqa: BLE001 – whatever it was, the message stays and is tried again
             await self._db.retry(self._note_failure, row, attempt, error)
             return False
@@ -119,15 +122,29 @@ class Sender:
             error=why)
 
     async def _post(self, row: DeliveryRow) -> None:
+        """Returns when the mail server has taken it."""
         mail = self._settings.mail
-        url = self._settings.public_url.rstrip("/") + row.link if row.link else await self._secret_link(row.about)
-        message = domain.email(
-            domain.Letter(row.title, row.body, row.label), to=row.address, url=url, house=self._house,
-            message_id=f"<{row.id}@{mail.sender.rpartition('@')[2]}>", at=self._clock.now())
-        await aiosmtplib.send(
-            message, hostname=mail.host, port=self._port(), start_tls=mail.starttls, timeout=TRY_SECONDS,
+        server = aiosmtplib.SMTP(
+            hostname=mail.host, port=self._port(), start_tls=mail.starttls, timeout=TRY_SECONDS,
             username=mail.username or None, password=_password(mail.password_file),
             local_hostname=urlsplit(self._settings.public_url).hostname)   # else it asks the DNS who we are
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                message = await self._written(row)
+                await server.connect()
+                await server.send_message(message)
+            # Taken. A goodbye that fails must not look as if the mail had: it would be sent again.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await server.quit()
+        finally:
+            server.close()
+
+    async def _written(self, row: DeliveryRow) -> EmailMessage:
+        url = self._settings.public_url.rstrip("/") + row.link if row.link else await self._secret_link(row.about)
+        return domain.email(
+            domain.Letter(row.title, row.body, row.label), to=row.address, url=url, head=self._head,
+            message_id=f"<{row.id}@{self._head.sender.rpartition('@')[2]}>", at=self._clock.now())
 
     def _port(self) -> int | None:
         """None: the catcher is not up yet, so nothing is tried, and no try is used up."""
@@ -148,7 +165,7 @@ def _class_of(error: Exception) -> str:
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
     code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else ""
-    return f"{type(error).__name__} {code}".strip()
+    return f"{type(error).__name__} {code}".strip()[:80]
 
 
 def _is_final(error: Exception) -> bool:

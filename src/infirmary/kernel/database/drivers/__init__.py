@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Dialect
 
-from ..statement import Write
+from infirmary.kernel.database.statement import Write
 
 Row = Iterable[Any]   # a tuple; or an asyncpg Record, which is no Sequence to mypy
 C = TypeVar("C")

@@ -12,8 +12,9 @@ from asyncmy.cursors import Cursor
 from asyncmy.errors import MySQLError
 from sqlalchemy.dialects.mysql.asyncmy import dialect as asyncmy_dialect
 
-from ..errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
-from ..statement import Write
+from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
+from infirmary.kernel.database.statement import Write
+
 from . import Pool, Row
 
 DUPLICATE, DEADLOCK, LOCK_TIMEOUT, CHANGED_UNDER_US = 1062, 1213, 1205, 1020

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
-from ..errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
-from ..statement import Write
+from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
+from infirmary.kernel.database.statement import Write
+
 from . import Pool, Row
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
-from ..errors import DatabaseError, OutcomeUnknown, Transient, UniqueViolation
-from ..statement import Write
-from ..unique import unique_name
+from infirmary.kernel.database.errors import DatabaseError, OutcomeUnknown, Transient, UniqueViolation
+from infirmary.kernel.database.statement import Write
+from infirmary.kernel.database.unique import unique_name
+
 from . import Row
 
 GROUP = 64          # transactions that may share a commit,
@@ -66,8 +67,7 @@ class Sqlite:
                     until = loop.time() + GROUP_SECONDS
                     while turn is not None:
                         group.append(turn)
-                        if not await self._take(turn):
-                            group.remove(turn)
+                        await self._take(turn)
                         ready = not self._turns.empty() and len(group) < GROUP and loop.time() < until
                         turn = self._turns.get_nowait() if ready else None
                     await loop.run_in_executor(self._thread, self.writer.execute, "COMMIT")
@@ -77,7 +77,7 @@ class Sqlite:
                     for member in {*group, *([turn] if turn else [])}:
                         member.fail(_translated(error))
                 for member in group:
-                    member.succeed()
+                    member.end()
         finally:
             for member in {*group, *([turn] if turn else [])}:
                 member.fail(OutcomeUnknown("the writer stopped"))
@@ -97,8 +97,12 @@ class Sqlite:
             await loop.run_in_executor(self._thread, self.writer.executescript,
                                        "PRAGMA busy_timeout=5000; BEGIN IMMEDIATE; PRAGMA busy_timeout=0")
 
-    async def _take(self, turn: _Turn) -> bool:
-        """Run one transaction inside the group; its failure undoes only itself."""
+    async def _take(self, turn: _Turn) -> None:
+        """Run one transaction inside the group; its failure undoes only itself.
+
+        It hears of it when the group is committed, not before: what it ran into may be a neighbour's work, which
+        nobody else can see as yet.
+        """
         self.writer.execute("SAVEPOINT turn")
         keep = False
         try:
@@ -112,13 +116,12 @@ class Sqlite:
         except TimeoutError:
             turn.fail(DatabaseError(f"rolled back: it held SQLite's writer for {HELD_SECONDS} s"))
         except Exception as error:   # noqa: BLE001 – not only sqlite3.Error: an int of 65 bits is an OverflowError
-            turn.fail(_translated(error))
+            turn.refused = _translated(error)
         if not self.writer.in_transaction:   # FULL, IOERR and NOMEM undo everything, the group with it
             raise sqlite3.OperationalError("SQLite undid the whole group")
         if not keep:
             self.writer.execute("ROLLBACK TO turn")
         self.writer.execute("RELEASE turn")
-        return keep
 
 
 class _Turn:
@@ -127,7 +130,8 @@ class _Turn:
     def __init__(self, writes: Sequence[Write] | None) -> None:
         future = asyncio.get_running_loop().create_future
         self.writes = writes
-        self.committed: asyncio.Future[None] = future()
+        self.refused: DatabaseError | None = None
+        self.over: asyncio.Future[None] = future()   # when the group is committed, or has failed
         if writes is None:
             self.granted: asyncio.Future[None] = future()
             self.finished: asyncio.Future[bool] = future()
@@ -140,12 +144,14 @@ class _Turn:
         if self.writes is None and not self.finished.done():   # done: the writer stopped, and took it along
             self.finished.set_result(keep)
 
-    def succeed(self) -> None:
-        if not self.committed.done():
-            self.committed.set_result(None)
+    def end(self) -> None:
+        if self.refused:
+            self.fail(self.refused)
+        elif not self.over.done():
+            self.over.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        for future in (self.committed,) if self.writes is not None else (self.committed, self.granted):
+        for future in (self.over,) if self.writes is not None else (self.over, self.granted):
             if not future.done():
                 future.set_exception(error)
                 future.exception()   # whoever was cancelled will not look: no "never retrieved" warning
@@ -198,8 +204,8 @@ class _Writing(_Reading):
             self._turn = turn = _Turn(None)
             self._database.queue(turn)
             await turn.granted
-        if self._turn.committed.done():
-            self._turn.committed.result()   # the group was lost under us: never write outside a transaction
+        if self._turn.over.done():
+            self._turn.over.result()   # the group was lost under us: never write outside a transaction
         return self._connection
 
     async def commit(self, writes: Sequence[Write]) -> None:
@@ -210,11 +216,16 @@ class _Writing(_Reading):
             self._turn = _Turn(writes)
             self._database.queue(self._turn)
         if self._turn is not None:
-            await self._turn.committed
+            await self._turn.over
 
     async def rollback(self) -> None:
+        """Waits for the group's commit, as other engines wait for the lock of the transaction that came first: who
+        is refused a row, or finds it changed, must then be able to read by whom."""
         if self._turn is not None:
             self._turn.finish(keep=False)
+            task = asyncio.current_task()
+            if not (task and task.cancelling()):
+                await asyncio.wait([self._turn.over])
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -1,0 +1,1 @@
+"""What Infirmary costs, each figure beside a limit measured in the same run: `make bench`."""

@@ -1,0 +1,326 @@
+"""Booking and moving by staff: who, when, done, by keyboard alone. A doctor books own visits, the desk everybody's."""
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from litestar import Response
+from msgspec import Struct
+
+from infirmary.contexts.appointments.contract import (
+    Appointment,
+    Appointments,
+    BookAppointment,
+    Clash,
+    DoctorNotAvailable,
+    Mode,
+    NotInThisState,
+    Opening,
+    PatientNotActive,
+    RescheduleAppointment,
+    Slot,
+    SlotNotOffered,
+    TimeIsPast,
+    TimeIsTaken,
+)
+from infirmary.contexts.patients.contract import Patient, Patients
+from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, StaleVersion
+from infirmary.kernel.request import changed
+from infirmary.language import DOCTOR
+from infirmary.web import deeds, forms
+from infirmary.web.page import Page, Pages
+from infirmary.web.shown import LIVE, Told, alternatives, slot_of, slot_value, told
+from infirmary.web.typed import a_day, an_id, plain, typed_clock
+
+from . import diary, doctor, visits
+from .desk import ROLES
+
+pages = Pages()
+DAYS = 14
+OFFERED = 4   # other times beside a refusal
+
+
+class Time(Struct, frozen=True):
+    value: str
+    at: datetime
+
+
+class DayOf(Struct, frozen=True):
+    date: date
+    href: str
+    free: int
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What is to be booked or moved, and from where: `path` is this page, `base` its part of the site."""
+
+    base: str
+    path: str
+    here: str
+    patient_id: UUID
+    patient_name: str
+    visit: Appointment | None   # the one that is moved
+    own_doctor: UUID | None     # a doctor books only for themselves
+
+
+async def _wish(page: Page) -> Wish:
+    as_doctor = page.request.url.path.startswith("/doctor/")
+    base, here = ("/doctor", doctor.TODAY) if as_doctor else ("/desk", "/desk")
+    own = doctor.own_id(page.caller) if as_doctor else None
+    if "visit_id" in page.request.path_params:
+        visit = await page.ask(Appointments).appointment(page.caller, page.id("visit_id"))
+        return Wish(base=base, path=f"{base}/visits/{visit.id}/move", here=here, patient_id=visit.patient_id,
+                    patient_name=visit.patient_name, visit=visit, own_doctor=own)
+    patient_id = an_id(page.form.get("patient_id") or page.query.get("patient_id", ""))
+    if patient_id is None:
+        raise NotFound
+    card = await page.ask(Patients).card(page.caller, patient_id)
+    return Wish(base=base, path=f"{base}/book", here=here, patient_id=patient_id, patient_name=card.name, visit=None,
+                own_doctor=own)
+
+
+@pages.get("/desk/book", roles=ROLES)
+@pages.get("/doctor/book", roles=[DOCTOR])
+async def book_form(page: Page) -> Response[Any]:
+    if an_id(page.query.get("patient_id", "")) is None:
+        return await _whom(page)
+    return await _show(page, await _wish(page))
+
+
+async def _whom(page: Page) -> Response[Any]:
+    """A free time was chosen first: now for which patient."""
+    if page.request.url.path.startswith("/desk/"):
+        return page.redirect("/desk")
+    q = page.query.get("q", "").strip()[:100]
+    found = (await page.ask(Patients).search(page.caller, q=q, limit=12)).items
+    kept = {name: page.query[name] for name in ("day", "time") if page.query.get(name)}
+    return await page.render("doctor/book_whom.html", here=doctor.TODAY, q=q, kept=kept, patients=[
+        (one, "/doctor/book?" + urlencode({**kept, "patient_id": one.id})) for one in found])
+
+
+@pages.get("/desk/visits/{visit_id}/move", roles=ROLES)
+@pages.get("/doctor/visits/{visit_id}/move", roles=[DOCTOR])
+async def move_form(page: Page) -> Response[Any]:
+    return await _show(page, await _wish(page))
+
+
+async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None,
+                refusal: Told | None = None, offered: list[Time] | None = None, status: int = 200) -> Response[Any]:
+    """Doctors on one side, the chosen one's fortnight on the other."""
+    asked = {**page.query, **(values or {})}
+    q = asked.get("q", "").strip()[:60]
+    openings, patient = await asyncio.gather(page.ask(Appointments).earliest(page.caller), _patient(page, wish))
+    chosen = wish.own_doctor or an_id(asked.get("doctor_id", "")) or (wish.visit.doctor_id if wish.visit else None)
+    who = next((one for one in openings if one.doctor_id == chosen), None)
+
+    def address(**changes: Any) -> str:
+        kept = {} if wish.visit else {"patient_id": wish.patient_id}
+        kept |= {name: asked[name] for name in ("doctor_id", "visit", "back") if asked.get(name)}
+        return wish.path + "?" + urlencode({**kept, **changes})
+
+    when = await _fortnight(page, asked, who, address) if who else {}
+    return await page.render(
+        "desk/book.html", status=status, here=wish.here, wish=wish, patient=patient, q=q, who=who, refusal=refusal,
+        offered=offered or [], values=values or _first_values(page, asked, when), errors=errors or {}, address=address,
+        openings=[(one, address(doctor_id=one.doctor_id, q=q) if q else address(doctor_id=one.doctor_id))
+                  for one in openings if _fits(one, q)], key=str(uuid4()), **when)
+
+
+def _first_values(page: Page, asked: dict[str, str], when: dict[str, Any]) -> dict[str, str]:
+    """A time that came in the address is chosen if it is offered, else it is typed already."""
+    wanted = typed_clock(asked.get("time", ""))
+    times = [one for one in when.get("times", []) if one.at.strftime("%H:%M") == wanted]
+    if wanted and not times:
+        return {"time": wanted}
+    return {"slot": times[0].value} if times else {}
+
+
+def _fits(one: Opening, q: str) -> bool:
+    said = plain(f"{one.doctor_name} {one.specialty} {one.department_name}")
+    return all(word in said for word in plain(q).split())
+
+
+async def _patient(page: Page, wish: Wish) -> Patient | None:
+    try:
+        return await page.ask(Patients).patient(page.caller, wish.patient_id)
+    except NotFound:
+        return None
+
+
+async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any) -> dict[str, Any]:
+    """The chosen day with its free times, and the days around it."""
+    soonest = page.local(who.next.starts_at).date() if who.next else page.today
+    later = int(asked["in"]) if asked.get("in", "").isdecimal() and len(asked["in"]) < 4 else None
+    wanted = a_day(asked.get("day", "")) or (page.today + timedelta(days=later) if later is not None else soonest)
+    wanted = max(wanted, page.today)
+    first = a_day(asked.get("from", "")) or max(page.today, wanted - timedelta(days=3))
+    start = datetime.combine(first, time(), page.settings.hospital.tz)
+    slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS),
+                                                doctor_id=who.doctor_id)).items
+    by_day: dict[date, list[Slot]] = {}
+    for slot in slots:
+        by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
+    if not asked.get("day") and wanted not in by_day:   # nobody chose this very day
+        wanted = min((day for day in by_day if day >= wanted), default=wanted)
+    return {"day": wanted, "minutes": who.visit_minutes,
+            "times": [Time(slot_value(one.doctor_id, one.starts_at), page.local(one.starts_at)) for one in by_day.get(wanted, [])],
+            "days": [DayOf(day, address(day=day, **{"from": first}), len(by_day.get(day, [])))
+                     for day in (first + timedelta(days=n) for n in range(DAYS))],
+            "earlier": address(**{"from": max(page.today, first - timedelta(days=DAYS)),
+                                  "day": max(page.today, first - timedelta(days=DAYS))}) if first > page.today else "",
+            "later": address(**{"from": first + timedelta(days=DAYS), "day": first + timedelta(days=DAYS)})}
+
+
+# --- doing it ----------------------------------------------------------------------------------------------------------
+
+
+def _chosen(page: Page) -> tuple[UUID, datetime, int | None]:
+    """The doctor, the instant, and the length where it is not the usual: another time offered, a typed one, or a slot."""
+    _, form = page.language.gettext, {**page.query, **page.form}
+    if (offered := slot_of(form.get("instead", ""))) is not None:
+        return *offered, _minutes(page, form)
+    doctor_id, text = an_id(form.get("doctor_id", "")), form.get("time", "").strip()
+    if text and doctor_id is not None:
+        clock, day = typed_clock(text), a_day(form.get("day", ""))
+        if clock is None or day is None or clock == "24:00":
+            raise Malformed(errors=[FieldError("time", _("Write a time such as 9:20."))])
+        return doctor_id, datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz), _minutes(page, form)
+    if (slot := slot_of(form.get("slot", ""))) is not None:
+        return *slot, None
+    raise Malformed(errors=[FieldError("slot", _("Choose a time."))])
+
+
+def _minutes(page: Page, form: dict[str, str]) -> int | None:
+    text = form.get("minutes", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or not 5 <= int(text[:4]) <= 480 or int(text[:4]) % 5:
+        raise Malformed(errors=[FieldError("minutes", page.language.gettext("Between 5 and 480, in steps of five."))])
+    return int(text)
+
+
+@pages.post("/desk/book", roles=ROLES)
+@pages.post("/doctor/book", roles=[DOCTOR])
+async def book(page: Page) -> Response[Any]:
+    wish = await _wish(page)
+    try:
+        doctor_id, at, minutes = _chosen(page)
+        with changed(key=page.form.get("key", "")[:64]):   # the form sent twice is one visit
+            made = await page.ask(Appointments).book(page.caller, BookAppointment(
+                patient_id=wish.patient_id, doctor_id=doctor_id, starts_at=at, minutes=minutes,
+                reason=page.form.get("reason", "").strip()[:500],
+                mode=Mode.VIDEO if page.form.get("mode") == "video" else Mode.IN_PERSON))
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return await _refused(page, wish, refusal)
+    local = page.local(made.starts_at)
+    back = f"/doctor/visits/{page.form['visit']}" if wish.own_doctor and an_id(page.form.get("visit", "")) else \
+        f"/doctor/visits/{made.id}" if wish.own_doctor else f"/desk?patient={wish.patient_id}"
+    return page.redirect(forms.back(page, back), undo=f"{wish.base}/visits/{made.id}/cancel", toast=page.language.gettext(
+        "%(name)s is booked for %(day)s, %(time)s with %(doctor)s.") % {
+            "name": made.patient_name, "day": page.language.day(local.date(), page.today),
+            "time": page.language.time(local), "doctor": made.doctor_name})
+
+
+@pages.post("/desk/visits/{visit_id}/move", roles=ROLES)
+@pages.post("/doctor/visits/{visit_id}/move", roles=[DOCTOR])
+async def move(page: Page) -> Response[Any]:
+    """From the form, from the diary (`starts_at` is wall time), or back again by the undo button of a toast."""
+    wish, version = await _wish(page), page.form.get("version", "")
+    before = wish.visit
+    assert before is not None
+    try:
+        doctor_id, at, minutes = _dragged(page, before) if "starts_at" in page.form else _chosen(page)
+        moved = await page.ask(Appointments).reschedule(
+            page.caller, before.id, RescheduleAppointment(
+                starts_at=at, doctor_id=doctor_id if doctor_id != before.doctor_id else None, minutes=minutes,
+                reason=page.form.get("reason", "").strip()[:500]),
+            if_match=int(version) if version.isdecimal() and len(version) < 18 else None)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return await _refused(page, wish, refusal)
+    local = page.local(moved.starts_at)
+    text = page.language.gettext("The visit of %(name)s is moved to %(day)s, %(time)s.") % {
+        "name": moved.patient_name, "day": page.language.day(local.date(), page.today), "time": page.language.time(local)}
+    undo = f"{wish.path}?" + urlencode({"instead": slot_value(before.doctor_id, before.starts_at)})
+    if "starts_at" in page.form and page.from_htmx:
+        return diary.moved(page, text, undo)
+    return page.redirect(forms.back(page, f"{wish.base}/visits/{moved.id}"), toast=text, undo=undo)
+
+
+def _dragged(page: Page, visit: Appointment) -> tuple[UUID, datetime, int | None]:
+    if (offered := slot_of(page.form.get("instead", ""))) is not None:
+        return *offered, None
+    try:
+        wall = datetime.fromisoformat(page.form["starts_at"])
+    except ValueError:
+        raise Malformed(errors=[FieldError("starts_at", page.language.gettext("Choose a day and a time."))]) from None
+    return visit.doctor_id, wall.replace(tzinfo=page.settings.hospital.tz), None
+
+
+# --- refused -----------------------------------------------------------------------------------------------------------
+
+
+async def _refused(page: Page, wish: Wish, refusal: Refusal) -> Response[Any]:
+    """What was typed stays, what happened is said, and the nearest free times are buttons that take them."""
+    if wish.visit and isinstance(refusal, NotInThisState | StaleVersion):
+        show = doctor.show_visit if wish.own_doctor else visits.show_visit
+        if not page.from_htmx:
+            return await show(page, refusal=refusal)
+    if not wish.visit and isinstance(refusal, TimeIsTaken) and (same := await _booked_already(page, wish)):
+        return page.redirect(f"{wish.base}/visits/{same.id}", toast=page.language.gettext("This visit was booked already."))
+    offered = [Time(slot_value(who, at), page.local(at)) for who, at in alternatives(refusal)[:OFFERED]]
+    if page.from_htmx:
+        return await page.render("desk/_refused.html", status=refusal.status, offered=offered,
+                                 refusal=await _said(page, wish, refusal) or Told(refusal.detail, "", []))
+    errors = page.field_errors(refusal)
+    return await _show(page, wish, values=page.form, errors=errors, offered=offered, status=refusal.status,
+                       refusal=await _said(page, wish, refusal))
+
+
+async def _booked_already(page: Page, wish: Wish) -> Appointment | None:
+    doctor_id, at, _ = _chosen(page)
+    found = await page.ask(Appointments).appointments(page.caller, patient_id=wish.patient_id, from_=at,
+                                                      to=at + timedelta(minutes=1), limit=5)
+    return next((one for one in found.items if one.doctor_id == doctor_id and one.starts_at == at and one.status in LIVE), None)
+
+
+async def _said(page: Page, wish: Wish, refusal: Refusal) -> Told | None:
+    _ = page.language.gettext
+    match refusal:
+        case TimeIsTaken():
+            return Told(_("This time has just gone"), _clashes(page, wish, refusal), [], icon="clock-x")
+        case SlotNotOffered():
+            return Told(_("This time lies outside the hours"), _("Nothing was booked. These are the nearest free times:")
+                        if alternatives(refusal) else _("Nothing was booked. Choose another day."), [], icon="clock-x")
+        case TimeIsPast():
+            return Told(_("This time has passed"), _("Choose one that is still to come."), [], icon="clock-x")
+        case DoctorNotAvailable():
+            return Told(_("This doctor takes no visits any more"), _("Nothing was booked. Choose somebody else."), [], icon="user-off")
+        case PatientNotActive():
+            return Told(_("This record is closed"), _("No visit can be booked with it."), [], icon="lock")
+        case Malformed():
+            return None
+        case StaleVersion() | NotInThisState() if wish.visit:
+            return await deeds.why_not(page, refusal, wish.visit)
+    return told(refusal)
+
+
+def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> str:
+    """Whose time is taken; never by whom."""
+    _, speaks = page.language.gettext, page.language
+    said = []
+    for one in refusal.extra.get("conflicts", []):
+        whose, starts, ends = (one.whose, one.starts_at, one.ends_at) if isinstance(one, Clash) else (
+            one["whose"], datetime.fromisoformat(one["starts_at"]), datetime.fromisoformat(one["ends_at"]))
+        words = _("%(patient)s has another visit from %(from)s to %(to)s.") if whose == "patient" else _(
+            "The doctor has a visit from %(from)s to %(to)s.")
+        said.append(words % {"patient": wish.patient_name, "from": speaks.time(page.local(starts)), "to": speaks.time(page.local(ends))})
+    said.append(_("Nothing was booked. These are the nearest free times:") if alternatives(refusal)
+                else _("Nothing was booked. Choose another time."))
+    return " ".join(said)

@@ -1,0 +1,139 @@
+"""A doctor's diary: a week of visits, free times and leave, as a calendar and as a list."""
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from litestar import Response
+
+from infirmary.contexts.appointments.contract import Appointment, Appointments, Slot, Status
+from infirmary.contexts.staff.contract import Leave, Staff
+from infirmary.language import DOCTOR
+from infirmary.web.page import Page, Pages
+from infirmary.web.typed import a_day, monday
+
+from .doctor import own_id
+
+pages = Pages()
+DIARY = "/doctor/diary"
+SHOWN = {   # status -> tone and icon in the calendar; what was cancelled or declined leaves the time to others
+    Status.REQUESTED: ("attention", "hourglass"), Status.BOOKED: ("", "calendar-check"),
+    Status.CHECKED_IN: ("active", "door-enter"), Status.IN_PROGRESS: ("solid", "stethoscope"),
+    Status.COMPLETED: ("quiet", "check"), Status.NO_SHOW: ("danger", "user-off")}
+MOST = timedelta(days=62)   # what the slots may be asked for at a time
+
+
+@pages.get("/doctor/diary", roles=[DOCTOR])
+async def diary(page: Page) -> Response[Any]:
+    day = a_day(page.query.get("date", "")) or page.today
+    if page.query.get("as") == "list":
+        return await _as_list(page, monday(day))
+    requests = await page.ask(Appointments).appointments(
+        page.caller, doctor_id=own_id(page.caller), from_=page.site.clock.now(), status=Status.REQUESTED, limit=50)
+    hours = await page.ask(Staff).hours(page.caller, own_id(page.caller))
+    return await page.render("doctor/diary.html", here=DIARY, requests=requests.items, day=day,
+                             slot=f"00:{min(hours.visit_minutes or 20, 30):02}")
+
+
+async def _as_list(page: Page, first: date) -> Response[Any]:
+    start, end = _midnight(page, first), _midnight(page, first + timedelta(days=7))
+    visits, slots, leaves = await _between(page, start, end)
+    days = [{"date": day, "visits": [one for one in visits if page.local(one.starts_at).date() == day],
+             "free": sum(page.local(one.starts_at).date() == day for one in slots),
+             "away": [one for one in leaves if one.starts_at < _midnight(page, day + timedelta(days=1))
+                      and one.ends_at > _midnight(page, day)]}
+            for day in (first + timedelta(days=n) for n in range(7))]
+    return await page.render("doctor/diary_list.html", here=DIARY, days=[one for one in days if any(
+        one[what] for what in ("visits", "free", "away"))], first=first, last=first + timedelta(days=6), free=len(slots),
+        booked=sum(one.status in (Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS) for one in visits),
+        asking=sum(one.status is Status.REQUESTED for one in visits),
+        before=first - timedelta(days=7), after=first + timedelta(days=7))
+
+
+async def _between(page: Page, start: datetime, end: datetime) -> tuple[list[Appointment], list[Slot], list[Leave]]:
+    mine = own_id(page.caller)
+    visits, slots, leaves = await asyncio.gather(
+        _visits(page, start, end), page.ask(Appointments).slots(page.caller, from_=start, to=end, doctor_id=mine),
+        page.ask(Staff).leaves(page.caller, mine, from_=start, to=end))
+    return visits, slots.items, leaves
+
+
+async def _visits(page: Page, start: datetime, end: datetime) -> list[Appointment]:
+    found: list[Appointment] = []
+    cursor = None
+    while True:
+        part = await page.ask(Appointments).appointments(page.caller, doctor_id=own_id(page.caller), from_=start, to=end,
+                                                         limit=100, cursor=cursor)
+        found += [one for one in part.items if one.status in SHOWN]
+        if (cursor := part.next_cursor) is None:
+            return found
+
+
+def _midnight(page: Page, day: date) -> datetime:
+    return datetime.combine(day, time(), page.settings.hospital.tz)
+
+
+@pages.get("/doctor/diary/events", roles=[DOCTOR])
+async def events(page: Page) -> Response[Any]:
+    """What the calendar draws, in the hospital's wall clock."""
+    start = _instant(page, "start") or _midnight(page, monday(page.today))
+    end = _instant(page, "end") or start + timedelta(days=7)
+    end = min(end, start + MOST)
+    if end <= start:
+        return page.json([])
+    visits, slots, leaves = await _between(page, start, end)
+    return page.json([*(_visit(page, one) for one in visits), *(_free(page, one) for one in slots),
+                      *(_away(page, one, start, end) for one in leaves)])
+
+
+def _instant(page: Page, name: str) -> datetime | None:
+    try:
+        asked = datetime.fromisoformat(page.query.get(name, "").replace(" ", "+"))
+        known = asked if asked.tzinfo else asked.replace(tzinfo=page.settings.hospital.tz)
+        return known if 1900 < known.year < 2900 else None
+    except ValueError:
+        return None
+
+
+def _wall(page: Page, at: datetime) -> str:
+    return page.local(at).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _visit(page: Page, one: Appointment) -> dict[str, Any]:
+    tone, icon = SHOWN[one.status]
+    words = {Status.REQUESTED: "Requested", Status.BOOKED: "Booked", Status.CHECKED_IN: "Checked in",
+             Status.IN_PROGRESS: "With doctor", Status.COMPLETED: "Completed", Status.NO_SHOW: "No-show"}
+    return {"id": str(one.id), "title": one.patient_name, "start": _wall(page, one.starts_at),
+            "end": _wall(page, one.ends_at), "url": f"/doctor/visits/{one.id}", "tone": tone, "icon": icon,
+            "word": page.language.gettext(words[one.status]),
+            "editable": one.status in (Status.REQUESTED, Status.BOOKED)}
+
+
+def _free(page: Page, one: Slot) -> dict[str, Any]:
+    at = page.local(one.starts_at)
+    return {"id": f"free-{at.isoformat()}", "title": page.language.gettext("free"), "start": _wall(page, one.starts_at),
+            "end": _wall(page, one.ends_at), "tone": "free", "word": page.language.gettext("Free"), "editable": False,
+            "url": f"/doctor/book?day={at.date()}&time={at:%H:%M}"}
+
+
+def _away(page: Page, one: Leave, start: datetime, end: datetime) -> dict[str, Any]:
+    leave = page.language.gettext("Leave")
+    return {"id": f"leave-{one.id}", "title": f"{leave}: {one.reason}" if one.reason else leave,
+            "start": _wall(page, max(one.starts_at, start)), "end": _wall(page, min(one.ends_at, end)),
+            "url": "/doctor/hours#leave", "tone": "leave", "icon": "beach", "word": leave, "editable": False}
+
+
+@pages.get("/doctor/diary/hours", roles=[DOCTOR])
+async def business_hours(page: Page) -> Response[Any]:
+    hours = await page.ask(Staff).hours(page.caller, own_id(page.caller))
+    return page.json([{"daysOfWeek": [one.weekday % 7], "startTime": one.starts, "endTime": one.ends}
+                      for one in hours.weekly])
+
+
+def moved(page: Page, text: str, undo: str) -> Response[Any]:
+    """The answer to the calendar's own question: done, with a toast."""
+    response = page.json({})
+    response.headers["HX-Trigger"] = json.dumps({"toast": {"text": text, "undo": undo}})
+    return response
