@@ -18,7 +18,6 @@ from infirmary.kernel.contract import Contract
 from infirmary.kernel.events import Fact
 from infirmary.kernel.http import build_app
 from infirmary.kernel.tokens import KeyRing, Signer
-from infirmary.run.all_in_one import SECURITY
 from infirmary.run.house import House
 from infirmary.settings import Settings
 from tests.house import MONDAY
@@ -68,7 +67,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         if request.param == "in process":
             yield World(house, clock, house.ask)
             return
-        async with serving(build_app(house.api(), security=SECURITY)) as base, aiohttp.ClientSession() as http:
+        async with serving(build_app(house.api())) as base, aiohttp.ClientSession() as http:
             clients: dict[type[Contract], Any] = {}
 
             def ask(contract: type[Any]) -> Any:

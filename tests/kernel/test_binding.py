@@ -44,7 +44,7 @@ def authenticate(token: str) -> Caller:
 async def world(db: Database) -> AsyncIterator[Any]:
     db.context = "toys"
     box = ToyBox(db)
-    app = build_app(Routes(Toys, box, db, authenticate).handlers, security={"X-Content-Type-Options": "nosniff"})
+    app = build_app(Routes(Toys, box, db, authenticate).handlers)
     async with serving(app) as base, aiohttp.ClientSession() as http:
         yield SimpleNamespace(box=box, base=base, http=http, db=db, clients={
             "in process": in_process(Toys, lambda: (box, db)), "over http": over_http(Toys, lambda: base, http)})

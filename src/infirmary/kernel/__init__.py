@@ -1,1 +1,1 @@
-"""What every context is built on. Generic: no word of the hospital appears here."""
+"""What every context is built on. Generic: it does not know what for."""

@@ -33,7 +33,7 @@ class Permit:
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks: an account, its roles, and the ids that are its own (`{"patient_id": ...}`)."""
+    """Who asks: an account, its roles, and the ids that are its own (`{"owner_id": ...}`)."""
 
     account_id: UUID | None = None
     name: str = ""

@@ -11,7 +11,7 @@ class Audited(Event, frozen=True, kw_only=True):
     """One entry. Each is its own aggregate (version 1), so that no entry waits for another.
 
     `subject_id` is the person whose record is concerned; `entity` what was touched, as `type/id`;
-    `detail` short words without clinical content. Modelled on FHIR AuditEvent (agent, entity, outcome).
+    `detail` short words and nothing confidential. Modelled on FHIR AuditEvent (agent, entity, outcome).
     """
 
     at: datetime

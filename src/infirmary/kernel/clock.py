@@ -16,7 +16,7 @@ class SystemClock:
 
 
 class HeldClock:
-    """Stands still until told to move: for tests, and for making a demo hospital that is the same each time."""
+    """Stands still until told to move: for tests, and for making a demo that is the same each time."""
 
     def __init__(self, at: datetime) -> None:
         self._at = at

@@ -11,14 +11,14 @@ import msgspec
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A past-tense fact about one aggregate, at the version that the fact gave it.
 
-    Subclasses live in a context's `events.py` and carry ids and the names that others display, never clinical content.
+    Subclasses live in a context's `events.py` and carry ids and the names that others display, never what is confidential.
     """
 
     aggregate: UUID
     version: int
 
     known: ClassVar[dict[str, type[Event]]] = {}
-    kind: ClassVar[str]   # `appointments.AppointmentBooked`: the package that declares the fact, and its name
+    kind: ClassVar[str]   # `toys.ToyMade`: the package that declares the fact, and its name
 
     def __init_subclass__(cls) -> None:
         cls.kind = f"{cls.__module__.split('.')[-2]}.{cls.__name__}"

@@ -21,18 +21,27 @@ log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
 BODY_LIMIT = 1 << 20   # bytes
 
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
-def build_app(handlers: Sequence[ControllerRouterHandler], *, security: dict[str, str], lifespan: Sequence[Any] = (),
-              ) -> ASGIApp:
+
+def build_app(handlers: Sequence[ControllerRouterHandler]) -> ASGIApp:
     """The ASGI app: routes, and every refusal of the framework itself as problem+json."""
 
     def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         return refused(_as_refusal(error))
 
-    app = Litestar(list(handlers), lifespan=list(lifespan), openapi_config=None, logging_config=None,
+    app = Litestar(list(handlers), openapi_config=None, logging_config=None,
                    exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
                    request_max_body_size=BODY_LIMIT)
-    return Observed(app, security)
+    return Observed(app)
 
 
 def _as_refusal(error: Exception) -> Refusal:
@@ -54,9 +63,9 @@ def _as_refusal(error: Exception) -> Refusal:
 class Observed:
     """Outermost: gives each request its id, adds the security headers, counts and logs. Pure ASGI: 4 us, not 250."""
 
-    def __init__(self, app: ASGIApp, security: dict[str, str]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._security = [(name.lower().encode(), value.encode()) for name, value in security.items()]
+        self._security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -23,17 +23,6 @@ from .house import House
 log = structlog.get_logger()
 SETTINGS_FILE = "INFIRMARY_FILE"   # which settings file the workers read; set by the command line
 
-SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-
-
 def settings_of_this_process() -> Settings:
     environ = dict(os.environ)
     file = environ.pop(SETTINGS_FILE, None)
@@ -86,8 +75,7 @@ class AllInOne:
             catcher = MailCatcher(settings.folder / "mail")
             await catcher.start()
             more.append(mail.pages_of(catcher))
-        self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)],
-                              security=SECURITY)
+        self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)])
         house.start()
         return house, catcher
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Because, BookAppointment, Slot, Status, Why
 from infirmary.contexts.identity.contract import Identity, OpenAccount
+from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patients
 from infirmary.contexts.staff.contract import (
     DepartmentForm,
@@ -95,6 +96,7 @@ class Demo:
             if n % 7 == 0:
                 self.say(f"  Visits, week of {day:%d %b}")
         await self.live_today()
+        await self.read_old_news()
         await self.ask_for_times()
         await self.house.deliver_facts()
 
@@ -226,6 +228,12 @@ class Demo:
                 await self.appointments.decline(operator, made.id, Because("Your family doctor can see you sooner for this."))
         general = next(doctor for doctor in self.doctors if doctor.department_name == "General medicine")
         await self.book_as_patient(self.rosa, general.id, days=1, reason="Blood test results")
+
+    async def read_old_news(self) -> None:
+        """Six weeks of notifications have been read by now."""
+        for one in (await self.house.ask(Identity).accounts(operator, limit=100)).items:
+            await self.house.ask(Notifications).read_all(Caller(
+                account_id=one.id, roles=frozenset(one.roles), subjects={"account_id": one.id}))
 
     async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str) -> Appointment | None:
         caller = Caller(account_id=UUID(int=2), name="Demo", roles=frozenset({PATIENT}), subjects={"patient_id": patient})

@@ -121,7 +121,8 @@ class MailCatcher:
         raw = cast("bytes", envelope.content)   # text only where aiosmtpd is asked to decode
         parsed = email.message_from_bytes(raw, policy=email.policy.default)
         mail = Mail(id=new_id(), at=self._clock.now(), sender=envelope.mail_from or "", to=list(envelope.rcpt_tos),
-                    subject=str(parsed["subject"] or ""), text=_part(parsed, "plain"), html=_part(parsed, "html"), raw=raw)
+                    subject=str(parsed["subject"] or ""), text=_part(parsed, "plain"), html=_part(parsed, "html"),
+                    raw=raw)
         with self._kept.open("ab") as out:
             out.write(_line(mail))
         self._mails[mail.id] = mail

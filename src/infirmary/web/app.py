@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context as TemplateContext
-from litestar.static_files import create_static_files_router
 
+from . import files
 from .i18n import language
 from .page import Pages, Site
 from .pages import PAGES
@@ -65,8 +65,5 @@ def templates(zone: Any) -> Environment:
 
 
 def handlers(site: Site, *more: Pages) -> list[Any]:
-    """Every page, and the static files (immutable: their address carries their hash)."""
-    static = create_static_files_router(
-        path="/static", directories=[STATIC], include_in_schema=False, html_mode=False,
-        cache_control=None, response_headers={"Cache-Control": "public, max-age=31536000, immutable"})   # type: ignore[arg-type]
-    return [static, *(handler for pages in (*PAGES, *more) for handler in pages.handlers(site))]
+    """Every page, and the files they use."""
+    return [files.handler(STATIC), *(handler for pages in (*PAGES, *more) for handler in pages.handlers(site))]

@@ -135,15 +135,14 @@ class Page:
     async def render(self, template: str, *, status: int = 200, here: str = "", headers: dict[str, str] | None = None,
                      **context: Any) -> Response[bytes]:
         """A template as the answer; `here` is the href of the tab it belongs to."""
-        language = self.language
-        unread = 0
-        if self.caller.account_id is not None and not self.from_htmx:
-            unread = await self._unread()
-        text = self.site.templates.get_template(template).render(
-            _=language.gettext, ngettext=language.ngettext, lang=language.code, dir=language.direction,
-            status=status, csp_nonce=self.nonce, csrf_token=self._csrf_token(), hospital=self.settings.hospital,
-            user=menu.user_of(self.caller, language.gettext), tabs=menu.tabs_of(self.caller, language.gettext), here=here, unread=unread, now=self.now,
-            today=self.today, page=self, toasts=self._toasts(), demo=self.settings.environment.value == "demo", **context)
+        _, known = self.language.gettext, self.caller.account_id is not None
+        shared = {
+            "_": _, "ngettext": self.language.ngettext, "lang": self.language.code, "dir": self.language.direction,
+            "hospital": self.settings.hospital, "now": self.now, "today": self.today, "status": status, "here": here,
+            "csp_nonce": self.nonce, "csrf_token": self._csrf_token(), "toasts": self._toasts(),
+            "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
+            "unread": await self._unread() if known and not self.from_htmx and "unread" not in context else 0}
+        text = self.site.templates.get_template(template).render(shared | context)
         return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
                                      headers=headers))
 
@@ -185,7 +184,7 @@ class Page:
     # --- session ---------------------------------------------------------------------------------------------------
 
     def _set(self, name: str, value: str, *, seconds: int | None = None) -> None:
-        self.cookies.append(Cookie(self.site.cookie_name(name), value, path="/", httponly=True,
+        self.cookies.append(Cookie(self.site.cookie_name(name), value=value, path="/", httponly=True,
                                    secure=self.site.secure, samesite="lax", max_age=seconds))
 
     def _get(self, name: str) -> str:

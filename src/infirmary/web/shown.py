@@ -117,7 +117,8 @@ def step_text(step: Step, before: Step | None, _: Words) -> str:
 
 
 def doctor_choice(one: Opening, zone: Any) -> Choice:
-    return Choice(name=one.doctor_name, sub=f"{one.specialty} · {one.department_name}", initials=initials(one.doctor_name),
+    sub = " · ".join(dict.fromkeys((one.specialty, one.department_name)))
+    return Choice(name=one.doctor_name, sub=sub, initials=initials(one.doctor_name),
                   next_at=one.next.starts_at.astimezone(zone) if one.next else None,
                   href="/book/when?" + urlencode({"doctor": one.doctor_id}))
 

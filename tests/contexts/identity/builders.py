@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from argon2 import PasswordHasher
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from infirmary.contexts.identity.contract import (
     Account,
@@ -74,15 +74,15 @@ class Register(Patients):
 
     def __init__(self) -> None:
         self.enrolled: dict[UUID, Enrol] = {}
-        self.asked = 0
         self.last: Enrol | None = None
         self.refusal: Exception | None = None
         self.answer_lost: Exception | None = None
         self.hangs: asyncio.Event | None = None
+        self.was_asked = asyncio.Event()
 
     async def enrol(self, caller: Caller, body: Enrol) -> Patient:
-        self.asked += 1
         self.last = body
+        self.was_asked.set()
         if self.hangs is not None:
             await self.hangs.wait()
         if self.refusal is not None:
@@ -172,12 +172,7 @@ class Door:
 
     async def count(self, table: Any) -> int:
         async with self.db.reading() as reading:
-            return len(await reading.all(Query(select(list(table.primary_key)[0]), _plain(table))))
-
-
-def _plain(table: Any) -> type:
-    kind: type = list(table.primary_key)[0].type.python_type
-    return kind
+            return await reading.one(Query(select(func.count()).select_from(table), int)) or 0
 
 
 @contextlib.asynccontextmanager

@@ -112,8 +112,7 @@ async def test_while_one_registers_nobody_else_can_and_after_a_crash_the_address
     door = any_door
     door.register.hangs = asyncio.Event()   # as if the process had gone away in the middle
     first = asyncio.create_task(door.registers())
-    while not door.register.asked:
-        await asyncio.sleep(.001)
+    await door.register.was_asked.wait()
     hanging, door.register.hangs = door.register.hangs, None
     with pytest.raises(EmailTaken, match="at this moment"):
         await door.registers(given_name="Eve")

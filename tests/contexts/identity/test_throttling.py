@@ -151,7 +151,7 @@ async def test_load_tests_on_this_machine_may_try_often_except_in_production(
 
 async def test_when_very_many_fail_everywhere_nobody_tries_for_a_minute(
         any_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert domain.TRIES_OVERALL == (1000, timedelta(minutes=1))
+    assert (1000, timedelta(minutes=1)) == domain.TRIES_OVERALL
     monkeypatch.setattr(domain, "TRIES_OVERALL", Limit(20, timedelta(minutes=1)))
     await any_door.registers()
     for n in range(20):

@@ -135,6 +135,6 @@ def a_visit(kind: type[VisitChanged] = AppointmentBooked, *, by: UUID | None = N
     status = Status.REQUESTED if kind is AppointmentRequested else Status.BOOKED
     return kind(**{
         "aggregate": new_id(), "version": 1, "status": status, "patient_id": mary.id, "patient_name": patient_name,
-        "doctor_id": okafor.id, "doctor_name": doctor_name, "department_id": new_id(), "department_name": department_name,
-        "starts_at": starts_at, "ends_at": starts_at + timedelta(minutes=20), "mode": mode, "location": location,
-        "by_account": by, "created_at": NOW, **more})
+        "doctor_id": okafor.id, "doctor_name": doctor_name, "department_id": new_id(),
+        "department_name": department_name, "location": location, "mode": mode, "starts_at": starts_at,
+        "ends_at": starts_at + timedelta(minutes=20), "by_account": by, "created_at": NOW, **more})

@@ -55,7 +55,8 @@ async def test_the_newest_come_first_page_by_page(desk):
 
 
 async def test_the_unread_can_be_listed_alone(desk):
-    rows = [a_notification(at=NOW + timedelta(seconds=number), read_at=NOW if number % 2 else None) for number in range(6)]
+    rows = [a_notification(at=NOW + timedelta(seconds=number), read_at=NOW if number % 2 else None)
+            for number in range(6)]
     await put(desk, *rows)
     assert [one.id for one in await all_pages(desk, unread=True, limit=2)] == [row.id for row in reversed(rows[::2])]
     assert (await desk.ask.unread(mary.caller)).count == 3
@@ -134,7 +135,8 @@ async def test_the_questions_of_every_page_are_answered_by_indexes(desk):
     if desk.db.driver.dialect.name != "sqlite":
         return
     mine = {"account_id": mary.account_id}
-    for query, params, index in ((tables.UNREAD, mine, "notification_unread"), (tables.NEWEST, mine, "notification_newest"),
+    for query, params, index in ((tables.UNREAD, mine, "notification_unread"),
+                                 (tables.NEWEST, mine, "notification_newest"),
                                  (tables.INBOX._first, {**mine, "limit": 1}, "notification_newest"),
                                  (tables.INBOX_UNREAD._first, {**mine, "limit": 1}, "notification_unread")):
         compiled, args = query(desk.db.driver.dialect, dict(params))

@@ -171,7 +171,8 @@ async def test_a_poison_fact_is_parked_at_the_last_attempt_and_can_be_replayed(d
 
 async def test_a_reset_goes_by_mail_only_and_the_link_is_kept_nowhere(desk):
     reset = new_id()
-    desk.identity.links[reset] = ResetLink(mary.email, mary.name, "https://hospital.example/reset#secret", invitation=False)
+    desk.identity.links[reset] = ResetLink(mary.email, mary.name, "https://hospital.example/reset#secret",
+                                            invitation=False)
     await desk.hears(PasswordResetRequested(aggregate=reset, version=1, account_id=mary.account_id, invitation=False))
     assert await inbox_of(desk, mary) == []
     [row] = await in_database(desk, tables.DELIVERIES.find())
@@ -189,7 +190,8 @@ async def test_an_invitation_speaks_of_the_new_account(desk):
 
 
 async def test_a_reset_that_has_expired_is_not_mailed(desk):
-    await desk.hears(PasswordResetRequested(aggregate=new_id(), version=1, account_id=mary.account_id, invitation=False))
+    gone = PasswordResetRequested(aggregate=new_id(), version=1, account_id=mary.account_id, invitation=False)
+    await desk.hears(gone)
     assert await deliveries(desk) == []
 
 

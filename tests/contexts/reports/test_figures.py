@@ -133,10 +133,10 @@ days = st.sampled_from([0, 0, 0, 1, -1, -7, -13, -14, -29, -30, -56, -63, -59, -
 stories = st.lists(st.builds(
     Story, department=st.sampled_from([EYES, EARS, SKIN]), day=days, hour=st.integers(0, 23),
     minute=st.sampled_from([0, 30, 55]), path=st.sampled_from(PATHS),
-    gaps=st.lists(st.integers(1, 7200), min_size=5, max_size=5)), max_size=14)
+    gaps=st.lists(st.integers(1, 7200), min_size=5, max_size=5)), min_size=3, max_size=20) | st.just([])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stories, st.sampled_from(NOWS), st.sampled_from(Period), st.lists(days, max_size=5), st.randoms())
 async def test_the_figures_are_what_a_count_by_hand_gives_whatever_is_delivered_again(
         world: World, told: list[Story], now: datetime, period: Period, registered: list[int],
@@ -187,6 +187,17 @@ async def test_waiting_is_measured_from_the_instants_of_the_facts(world: World) 
     for version, (status, minute) in enumerate([(B, -9000), (IN, 3), (GO, 22), (OK, 50)], 1):
         await world.tell(a_visit_event(visit_id, version, status, MONDAY), MONDAY + timedelta(minutes=minute))
     assert (await world.figures()).median_wait_minutes == 19
+
+
+async def test_an_arrival_that_is_told_again_later_changes_nothing(world: World) -> None:
+    visit_id = await world.a_visit(B)
+    await world.tell(a_visit_event(visit_id, 2, IN, MONDAY), MONDAY)
+    await world.tell(a_visit_event(visit_id, 2, IN, MONDAY), MONDAY + timedelta(minutes=10))
+    await world.tell(a_visit_event(visit_id, 3, GO, MONDAY), MONDAY + timedelta(minutes=15))
+    await world.tell(a_visit_event(visit_id, 3, GO, MONDAY), MONDAY + timedelta(minutes=20))
+    await world.tell(a_visit_event(visit_id, 1, OFF, MONDAY), MONDAY + timedelta(minutes=30))
+    figures = await world.figures()
+    assert (figures.median_wait_minutes, figures.seen_today) == (15, 1)
 
 
 async def test_a_fact_that_is_delivered_twice_counts_once(world: World) -> None:

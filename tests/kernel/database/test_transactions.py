@@ -199,12 +199,8 @@ async def test_whoever_is_refused_can_read_what_was_in_the_way(db: Database, ref
             return found.minutes if found else None
         return minutes
 
-    for _ in range(5):
-        seen = await asyncio.gather(*(asyncio.create_task(change_or_look(at)) for at in range(100, 110)))
-        assert len(set(seen)) == 1
-        one = msgspec.structs.replace(one, version=2) if refusal is StaleVersion else a_visit()
-        if refusal is StaleVersion:
-            break
+    seen = await asyncio.gather(*(asyncio.create_task(change_or_look(at)) for at in range(100, 110)))
+    assert len(set(seen)) == 1   # the winner's, for all ten
 
 
 async def test_a_deadlock_is_retried_whole(db: Database) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from infirmary.contexts.patients.contract import BirthDateImpossible
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Contract, Cursor, Done, Form, Limit, Page, delete, get, patch, post
 from infirmary.kernel.errors import Conflict, NotFound, NotSignedIn, Refusal, TooManyTries
@@ -195,7 +196,8 @@ class LastAdmin(Refusal):
 
 
 class Identity(Contract, context="identity"):
-    @post("/auth/register", status=201, allow={ANYONE: ANY}, refuses=[EmailTaken, WeakPassword, TooManyTries])
+    @post("/auth/register", status=201, allow={ANYONE: ANY},
+          refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
     async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
         """A patient makes an account, and is entered in the register."""
 

@@ -26,7 +26,7 @@ from infirmary.contexts.appointments.events import (
 )
 
 TRIES = 8
-BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a mail server's bad night)
+BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a bad night)
 LEASE = timedelta(minutes=2)       # how long one process has for one try; longer than any try may take
 KEPT = timedelta(days=400)
 
@@ -151,7 +151,8 @@ def _place(event: VisitChanged) -> str:
 def about_reset(*, invitation: bool, hospital: str) -> Message:
     """E-mail only: whoever needs it cannot look into the app."""
     if invitation:
-        return _about_account("password.invitation", _("Your account at {hospital}").format(hospital=one_line(hospital)), _(
+        title = _("Your account at {hospital}").format(hospital=one_line(hospital))
+        return _about_account("password.invitation", title, _(
             "An account is made for you. Choose a password, and you can sign in. The link works once and not for "
             "long; if it has grown too old, ask for a new one where you sign in."), "", _("Choose a password"))
     return _about_account("password.reset", _("Choose a new password"), _(

@@ -138,7 +138,7 @@ _TYPED = re.compile(rf"""
   | (?<!\w) (?P<day2>\d{{1,2}}) [./-] (?P<month2>\d{{1,2}}) [./-] (?P<year2>\d{{4}}|\d{{2}}) (?!\w)
   | (?<!\w) (?P<day3>[0-3]?\d) \.?\s* (?P<month3>{_MONTH})[.,]?\s+ (?P<year3>\d{{4}}|\d{{2}}) (?!\w)
   | (?P<email>[^\s@]+@\S*)
-  | (?P<digits>\+? \d [\d\s()/.\-]* (?<=\d) (?!\w) | \+? \d (?!\w))
+  | (?P<digits>\+? \d [\d\s()/.,\-]* (?<=\d) (?!\w) | \+? \d (?!\w))
   | (?P<word>[^\s+\-‐-―.,;:/()"]+)
 """, re.VERBOSE)
 
@@ -190,11 +190,11 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def _years(written: str, today: date) -> Iterator[int]:
-    """Two digits may be of this century or the last, as far as somebody can have been born then."""
+    """Two digits may be of several centuries, as far as somebody can have been born then."""
     if len(written) == 4:
         yield int(written)
         return
-    for century in (today.year // 100, today.year // 100 - 1):
+    for century in range(today.year // 100, today.year // 100 - 3, -1):
         if today.year - OLDEST <= (year := century * 100 + int(written)) <= today.year:
             yield year
 

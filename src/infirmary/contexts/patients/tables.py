@@ -269,12 +269,14 @@ def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[
     if treated:
         fits.append(patient.c.id.in_(select(care_relation.c.patient_id).where(
             care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.until > bindparam("now"))))
-    keys: Any = [patient.c.family_key, patient.c.given_key]
+    core, keys = select(patient).where(*fits), [patient.c.family_key, patient.c.given_key]
     if driver is not None or treated or 0 in widths:
         # What is few is found first and then sorted. A planner that knows nothing of the patterns would walk all names
         # instead, for the order's sake; these keys have no index to walk.
-        keys = [key.concat("").label(key.name) for key in keys]
-    return Pages(select(patient).where(*fits), Stored, [*keys, patient.c.id])
+        unwalkable: Any = [key.concat("").label(key.name) for key in keys]
+        return Pages(core, Stored, [*unwalkable, patient.c.id])
+    core = core.with_hint(patient, "FORCE INDEX (patient_by_name)", "mysql")   # it would sort them all, and then cut
+    return Pages(core, Stored, [*keys, patient.c.id])
 
 
 def _patterns(fragment: domain.Fragment) -> list[str]:

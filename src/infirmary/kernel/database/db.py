@@ -171,7 +171,7 @@ class Database:
     @classmethod
     async def open(cls, url: str, context: str, *, clock: Clock | None = None, size: int = 12) -> Database:
         scheme, _, rest = url.partition("://")
-        match scheme:   # imported late: the embedded hospital needs neither asyncpg nor asyncmy
+        match scheme:   # imported late: who runs on SQLite needs neither asyncpg nor asyncmy
             case "sqlite":
                 from .drivers.sqlite import Sqlite
                 return cls(Sqlite(rest), context, clock)
@@ -201,7 +201,7 @@ class Database:
         return await work(*args, **kwargs)
 
     async def create(self, metadata: MetaData) -> None:
-        """For tests and the sandbox; the hospital's schema comes from Alembic."""
+        """For tests and the sandbox; a real schema comes from Alembic."""
         ddl: list[ExecutableDDLElement] = []
         for table in metadata.sorted_tables:
             name_unique(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from sqlalchemy import Index, Table, UniqueConstraint
 
 LONGEST = 63   # PostgreSQL cuts longer names off, and would then report a name that nobody wrote
-_named: dict[str, str] = {}   # "patient.email, patient.hospital", which is all that SQLite says -> the constraint's name
+_named: dict[str, str] = {}   # "person.email, person.city", which is all that SQLite says -> the constraint's name
 
 
 def name_unique(table: Table) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
+import msgspec
 from litestar import Response
 from msgspec import Struct
 
@@ -113,7 +114,8 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
     asked = {**page.query, **(values or {})}
     q = asked.get("q", "").strip()[:60]
     openings, patient = await asyncio.gather(page.ask(Appointments).earliest(page.caller), _patient(page, wish))
-    chosen = wish.own_doctor or an_id(asked.get("doctor_id", "")) or (wish.visit.doctor_id if wish.visit else None)
+    chosen = wish.own_doctor or (an_id(asked["doctor_id"]) if "doctor_id" in asked else
+                                 wish.visit.doctor_id if wish.visit else None)
     who = next((one for one in openings if one.doctor_id == chosen), None)
 
     def address(**changes: Any) -> str:
@@ -315,12 +317,11 @@ def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> str:
     """Whose time is taken; never by whom."""
     _, speaks = page.language.gettext, page.language
     said = []
-    for one in refusal.extra.get("conflicts", []):
-        whose, starts, ends = (one.whose, one.starts_at, one.ends_at) if isinstance(one, Clash) else (
-            one["whose"], datetime.fromisoformat(one["starts_at"]), datetime.fromisoformat(one["ends_at"]))
-        words = _("%(patient)s has another visit from %(from)s to %(to)s.") if whose == "patient" else _(
+    for one in msgspec.convert(refusal.extra.get("conflicts", []), list[Clash]):
+        words = _("%(patient)s has another visit from %(from)s to %(to)s.") if one.whose == "patient" else _(
             "The doctor has a visit from %(from)s to %(to)s.")
-        said.append(words % {"patient": wish.patient_name, "from": speaks.time(page.local(starts)), "to": speaks.time(page.local(ends))})
+        said.append(words % {"patient": wish.patient_name, "from": speaks.time(page.local(one.starts_at)),
+                             "to": speaks.time(page.local(one.ends_at))})
     said.append(_("Nothing was booked. These are the nearest free times:") if alternatives(refusal)
                 else _("Nothing was booked. Choose another time."))
     return " ".join(said)

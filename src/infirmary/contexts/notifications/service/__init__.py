@@ -41,7 +41,7 @@ class NotificationsService(Notifications):
         self.live = Live(kit.db)
         self.sender = Sender(kit, self._reset_url)
 
-    # --- Telling -------------------------------------------------------------------------------------------------------
+    # --- Telling ------------------------------------------------------------------------------------------------------
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
         """Tell the patient and the doctor, but nobody of their own deed."""
@@ -71,7 +71,7 @@ class NotificationsService(Notifications):
 
     async def _tell(self, event: Event, fact: Fact, told: list[tuple[Recipient, domain.Message]], *,
                     subject_id: UUID | None = None) -> None:
-        """Inbox and e-mail together, once per fact and person, whatever their roles (the patient's news comes first)."""
+        """Inbox and e-mail together, once per fact and person; for who is patient and doctor, the patient's news."""
         now = self.clock.now()
         each = sorted({to.account_id: (to, message) for to, message in reversed(told)}.items())
         try:
@@ -86,7 +86,7 @@ class NotificationsService(Notifications):
                     for account, (to, one) in each))
                 if each:
                     tx.audit("notification.written", ME, subject_id=subject_id, entity=f"fact/{fact.id}",
-                             kind=each[0][1][1].kind, people=str(len(each)))
+                             about=fact.kind, people=str(len(each)))
         except UniqueViolation:   # told before, longer ago than the kernel's inbox remembers
             return
         self.sender.wake()
@@ -95,7 +95,7 @@ class NotificationsService(Notifications):
     async def _reset_url(self, reset_id: UUID) -> str:
         return (await self.identity.reset_link(ME, reset_id)).url
 
-    # --- The inbox -----------------------------------------------------------------------------------------------------
+    # --- The inbox ----------------------------------------------------------------------------------------------------
 
     async def notifications(self, caller: Caller, unread: bool = False, limit: int = 25,
                             cursor: str | None = None) -> Page[Notification]:
@@ -135,7 +135,7 @@ class NotificationsService(Notifications):
     async def stream(self, caller: Caller) -> Stream:
         return Stream(self.live.events(caller.only()["account_id"]))
 
-    # --- The delivery log ----------------------------------------------------------------------------------------------
+    # --- The delivery log ---------------------------------------------------------------------------------------------
 
     async def deliveries(self, caller: Caller, status: DeliveryStatus | None = None, limit: int = 25,
                          cursor: str | None = None) -> Page[Delivery]:

@@ -1,0 +1,1 @@
+"""What strangers send: schema-based fuzzing, nonsense, forged tokens."""

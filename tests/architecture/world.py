@@ -1,0 +1,300 @@
+"""One hospital, served over HTTP, whose people and things are known by whose they are.
+
+Seen from the calling patient or doctor: `own` is the patient Alma (and each account's own things), `treated` is Teo,
+whom the calling doctor sees, and `other` is Bo, with whom neither has anything to do.
+"""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+from argon2 import PasswordHasher
+
+from infirmary.contexts.appointments import tables as visits_kept
+from infirmary.contexts.appointments.contract import Appointments, BookAppointment, Mode, Status
+from infirmary.contexts.appointments.domain.visits import Visit
+from infirmary.contexts.identity import tables as accounts_kept
+from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, OpenAccount
+from infirmary.contexts.identity.service import IdentityService
+from infirmary.contexts.notifications import tables as notes_kept
+from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
+from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.patients.events import PatientAmended
+from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, LeaveForm, Opening, Staff
+from infirmary.kernel.access import Caller
+from infirmary.kernel.clock import HeldClock
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.http import build_app
+from infirmary.kernel.outbox import PARKED, Parked
+from infirmary.kernel.tokens import KeyRing, Signer
+from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, Role, service
+from infirmary.run import operations
+from infirmary.run.all_in_one import SECURITY
+from infirmary.run.catalogue import CONTEXTS
+from infirmary.run.house import House
+from infirmary.settings import Settings
+from tests.house import MONDAY
+from tests.serving import serving
+
+from .asks import Ask, Reply
+
+OWN, TREATED, OTHER = "own", "treated", "other"
+PASSWORD = "three grey otters"
+PEOPLE = tuple(role for role in Role if role is not SERVICE)
+EVERY_DAY = HoursForm(visit_minutes=20, weekly=[Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)])
+QUICK = PasswordHasher(1, 8, parallelism=1)   # as argon2id as the real one, without its price
+HOUSE = tuple(dataclasses.replace(one, service=lambda kit: IdentityService(kit, hasher=QUICK))
+              if one.contract is Identity else one for one in CONTEXTS)
+# Written by every denial and every repetition, and read by nobody who was denied.
+_NOTES = {"answered", "throttle", "alembic_version"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose thing a request is about. `words` occur in this person's data and nowhere else."""
+
+    whose: str
+    patient_id: UUID
+    family_name: str
+    doctor_id: UUID    # whom the patient sees
+    diary_id: UUID     # the doctor whose diary this is
+    account_id: UUID
+    words: tuple[str, ...]
+
+
+@dataclass
+class World:
+    house: House
+    clock: HeldClock
+    http: aiohttp.ClientSession
+    base: str = ""
+    accounts: dict[str, Account] = field(default_factory=dict)   # by role, and "treated", "other"
+    doctors: dict[str, UUID] = field(default_factory=dict)
+    departments: dict[str, UUID] = field(default_factory=dict)
+    patients: dict[str, UUID] = field(default_factory=dict)
+    demographics: dict[str, Demographics] = field(default_factory=dict)
+    _count: Any = field(default_factory=itertools.count)
+
+    # --- people ------------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        staff, register = self.house.ask(Staff), self.house.ask(Patients).register
+        for name in ("Cardiology", "Dermatology"):
+            made = await staff.open_department(ROOT, DepartmentForm(name=name, accepts_first=True))
+            self.departments[name] = made.id
+        for whose, family, department in ((OWN, "Dorn", "Cardiology"), (TREATED, "Castell", "Cardiology"),
+                                          (OTHER, "Ekdal", "Dermatology")):
+            doctor = await staff.engage_doctor(ROOT, DoctorForm(
+                given_name="Dana", family_name=family, specialty="Medicine", department_id=self.departments[department]))
+            await staff.set_hours(ROOT, doctor.id, EVERY_DAY, if_match=0)
+            self.doctors[whose] = doctor.id
+        for whose, given, family, digits in ((OWN, "Alma", "Arvensis", "111"), (TREATED, "Teo", "Tamarix", "222"),
+                                             (OTHER, "Bo", "Bergamotte", "333")):
+            form = Demographics(given_name=given, family_name=family, birth_date=date(1980, 1, 1),
+                                phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
+                                address=f"{digits} {family} Road")
+            self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
+        await self.house.deliver_facts()
+        for role in PEOPLE:
+            self.accounts[role] = await self.open_account(role)
+        for whose in (TREATED, OTHER):
+            self.accounts[whose] = await self.open_account(PATIENT, whose)
+        for whose, patient_id in self.patients.items():
+            await self.book(self.subject("", whose))
+            assert patient_id
+        await self.house.deliver_facts()
+
+    async def open_account(self, role: Role, whose: str = OWN) -> Account:
+        patient_id = self.patients[whose] if role is PATIENT else None
+        name = f"{self.demographics[whose].given_name} {self.demographics[whose].family_name}" if patient_id else role.title()
+        return await self.house.ask(Identity).open_account(ROOT, OpenAccount(
+            email=f"{role}.{whose}@door.test", name=name, roles=[role], password=PASSWORD, patient_id=patient_id,
+            doctor_id=self.doctors[OWN] if role is DOCTOR else None))
+
+    def subject(self, role: str, whose: str) -> Subject:
+        """What a request of this role is about."""
+        form = self.demographics[whose]
+        account = self.accounts.get(role if whose == OWN else whose)
+        doctor = self.doctors[OWN if whose == TREATED else OTHER]
+        return Subject(whose, self.patients[whose], form.family_name, doctor, self.doctors[whose],
+                       account.id if account else new_id(), self.words(whose))
+
+    def words(self, whose: str) -> tuple[str, ...]:
+        form = self.demographics[whose]
+        assert form.phone
+        assert form.email
+        return (form.family_name, form.phone, form.email, form.address, f"{form.family_name}'s secret",
+                f"{PATIENT}.{whose}@door.test")
+
+    def hidden_from(self, role: str) -> tuple[str, ...]:
+        """Words that never occur in what this role reads, whatever it asks."""
+        return {PATIENT: self.words(TREATED) + self.words(OTHER),
+                DOCTOR: self.words(OWN) + self.words(OTHER)}.get(Role(role), ())
+
+    # --- tokens ------------------------------------------------------------------------------------------------------
+
+    def token(self, role: str, *, ago: timedelta = timedelta(0)) -> str:
+        """As this installation would sign it, now or a while ago."""
+        account = self.accounts.get(role)
+        subjects = {"patient_id": account.patient_id, "doctor_id": account.doctor_id} if account else {}
+        return self.sign(account.id if account else UUID(int=0), [role], subjects, ago=ago)
+
+    def sign(self, account_id: UUID, roles: list[str], subjects: dict[str, UUID | None], *, session_id: UUID | None = None,
+             ago: timedelta = timedelta(0)) -> str:
+        clock = HeldClock(self.clock.now() - ago)
+        signer = Signer(KeyRing(self.house.settings.folder / "keys", clock), issuer=self.house.settings.public_url,
+                        audience="infirmary", clock=clock)
+        return signer.sign(account_id=account_id, session_id=session_id or new_id(), name=f"The {roles[0]}",
+                           roles=[str(role) for role in roles], subjects={k: v for k, v in subjects.items() if v})
+
+    async def strangers(self) -> dict[str, str]:
+        """Tokens that would open every door, if they were still good."""
+        everything = [*map(str, PEOPLE)], {"patient_id": self.patients[OWN], "doctor_id": self.doctors[OWN]}
+        identity = self.house.ask(Identity)
+        disabled = await identity.open_account(ROOT, OpenAccount(email="gone@door.test", name="Gone", roles=[ADMIN],
+                                                                 password=PASSWORD))
+        await identity.amend_account(ROOT, disabled.id, AmendAccount(disabled=True), if_match=disabled.version)
+        session = await self.session(disabled.id)
+        ended = Caller(account_id=disabled.id, roles=frozenset({ADMIN}), subjects={"account_id": disabled.id})
+        await identity.end_session(ended, session)
+        await self.house.learn_revocations()
+        return {"an expired token": self.sign(new_id(), *everything, ago=timedelta(minutes=10)),
+                "a disabled account": self.sign(disabled.id, *everything),
+                "an ended session": self.sign(new_id(), *everything, session_id=session)}
+
+    # --- things ------------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        return next(self._count)
+
+    def free_time(self) -> datetime:
+        """A slot of every doctor that nobody has been given yet."""
+        return self.clock.now() + timedelta(days=1, minutes=20 * self.count())
+
+    async def book(self, of: Subject) -> None:
+        await self.house.ask(Appointments).book(ROOT, BookAppointment(
+            patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=self.free_time(),
+            reason=f"{of.family_name}'s secret"))
+
+    async def visit(self, of: Subject, status: Status = Status.BOOKED) -> Visit:
+        """A fresh one, of now, in this state."""
+        now, form = self.clock.now(), self.demographics[of.whose]
+        visit = Visit(new_id(), of.patient_id, f"{form.given_name} {form.family_name}", of.doctor_id, "Dr Somebody",
+                      new_id(), "Somewhere", now, now + timedelta(minutes=20), now.isoformat(), "Europe/Dublin",
+                      Mode.IN_PERSON, f"{of.family_name}'s secret", status, "", "", now, None, now, 1)
+        step = visits_kept.KeptStep(visit.id, 1, status, now, form.given_name, None, now, f"{of.family_name}'s secret")
+        async with self.house.rooms["appointments"].db.transaction() as tx:
+            visits_kept.VISITS.add(tx, visit)
+            visits_kept.STEPS.add(tx, step)
+        return visit
+
+    async def session(self, account_id: UUID) -> UUID:
+        now = self.clock.now()
+        row = accounts_kept.SessionRow(new_id(), account_id, now, now, now + timedelta(hours=1), "192.0.2.1")
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            accounts_kept.SESSIONS.add(tx, row)
+        return row.id
+
+    async def reset(self) -> UUID:
+        """A link for a new password, of an account made for it."""
+        now = self.clock.now()
+        account = await self.house.ask(Identity).open_account(ROOT, OpenAccount(
+            email=f"forgot.{self.count()}@door.test", name="Forgetful", roles=[Role.NURSE], password=PASSWORD))
+        row = accounts_kept.ResetRow(new_id(), account.id, False, now + timedelta(hours=1), None)
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            accounts_kept.RESETS.add(tx, row)
+        return row.id
+
+    async def reset_token(self) -> str:
+        link = await self.house.ask(Identity).reset_link(service("test"), await self.reset())
+        return link.url.partition("token=")[2]
+
+    async def notification(self, account_id: UUID, of: Subject) -> UUID:
+        row = notes_kept.NotificationRow(new_id(), account_id, new_id(), f"{of.family_name}'s secret", "A visit.", "/",
+                                         self.clock.now(), None)
+        async with self.house.rooms["notifications"].db.transaction() as tx:
+            notes_kept.NOTIFICATIONS.add(tx, row)
+        return row.id
+
+    async def delivery(self) -> UUID:
+        now = self.clock.now()
+        row = notes_kept.DeliveryRow(new_id(), new_id(), new_id(), Channel.EMAIL, "visit", new_id(), "x@home.test", "News",
+                                     "", "", "", DeliveryStatus.FAILED, 6, "Refused", now, now, None)
+        async with self.house.rooms["notifications"].db.transaction() as tx:
+            notes_kept.DELIVERIES.add(tx, row)
+        return row.id
+
+    async def leave(self, doctor_id: UUID) -> UUID:
+        starts = self.clock.now() + timedelta(days=400 + self.count())
+        return (await self.house.ask(Staff).take_leave(ROOT, doctor_id, LeaveForm(
+            starts_at=starts, ends_at=starts + timedelta(hours=1)))).id
+
+    async def parked(self) -> UUID:
+        event = PatientAmended(aggregate=new_id(), version=1, name="Somebody", number=1)
+        now = self.clock.now()
+        row = Parked(new_id(), event.kind, event.aggregate, 1, event, "", now, now, "ValueError")
+        async with self.house.rooms["appointments"].db.transaction() as tx:
+            PARKED.add(tx, row)
+        return row.id
+
+    # --- asking and looking ------------------------------------------------------------------------------------------
+
+    async def send(self, ask: Ask, token: str = "", *, base: str = "", **headers: str) -> Reply:
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return await ask.sent(self.http, base or self.base, headers)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, handlers: list[Any]) -> AsyncIterator[str]:
+        async with serving(build_app(handlers, security=SECURITY)) as base:
+            yield base
+
+    def kept(self) -> dict[str, str]:
+        """What is in every table, short enough to compare; without the notes that denials leave."""
+        found = {}
+        for room in self.house.rooms.values():
+            with contextlib.closing(sqlite3.connect(self.house.settings.folder / f"{room.name}.db")) as reader:
+                names = [name for (name,) in reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                for name in set(names) - _NOTES:
+                    only = " WHERE kind != 'kernel.Audited'" if name == "outbox" else ""
+                    rows = sorted(map(repr, reader.execute(f'SELECT * FROM "{name}"{only}')))
+                    found[f"{room.name}.{name}"] = f"{len(rows)} rows, {hashlib.sha256(''.join(rows).encode()).hexdigest()}"
+        return found
+
+    def audited(self, context: str, action: str) -> list[dict[str, Any]]:
+        """Entries of this action that a context has written."""
+        context = "audit" if context == "system" else context
+        with contextlib.closing(sqlite3.connect(self.house.settings.folder / f"{context}.db")) as reader:
+            bodies = [json.loads(body) for (body,) in reader.execute(
+                "SELECT body FROM outbox WHERE kind = 'kernel.Audited'")]
+        return [body for body in bodies if body["action"] == action]
+
+
+ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
+
+
+@contextlib.asynccontextmanager
+async def a_world(folder: Path) -> AsyncIterator[World]:
+    clock = HeldClock(MONDAY)
+    KeyRing(folder / "keys", HeldClock(MONDAY - timedelta(days=1))).rotate()   # so that there are expired tokens
+    house = House(Settings(data=str(folder)), clock=clock, contexts=HOUSE)
+    await house.open()
+    try:
+        async with aiohttp.ClientSession() as http:
+            world = World(house, clock, http)
+            await world.settle()
+            async with world.serving([*house.api(), *operations.handlers(house)]) as world.base:
+                yield world
+    finally:
+        await house.close()
