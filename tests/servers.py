@@ -36,10 +36,11 @@ _owned: list[Path] = []           # and its directory
 _keepers: dict[str, subprocess.Popen[bytes]] = {}   # those that this process started
 _KEEPER = """
 signal=$1; shift
-"$@" >log 2>&1 & server=$!
+dies_with_me=$(command -v setpriv) && dies_with_me="$dies_with_me --pdeathsig KILL"
+$dies_with_me "$@" >log 2>&1 & server=$!
 echo $server >pid.new; mv pid.new pid
 cat >/dev/null
-kill -s $signal $server; wait $server
+while kill -s $signal $server; do sleep .05; done   # again: a server that has only just begun ignores it
 rm -rf data pid port
 """
 

@@ -40,7 +40,6 @@ from infirmary.kernel.outbox import PARKED, Parked
 from infirmary.kernel.tokens import KeyRing, Signer
 from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, Role, service
 from infirmary.run import operations
-from infirmary.run.all_in_one import SECURITY
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.settings import Settings
@@ -257,7 +256,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def serving(self, handlers: list[Any]) -> AsyncIterator[str]:
-        async with serving(build_app(handlers, security=SECURITY)) as base:
+        async with serving(build_app(handlers)) as base:
             yield base
 
     def kept(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from infirmary.sandbox.mail import Faults, MailCatcher
 
 @pytest.fixture
 async def catcher(tmp_path):
-    made = MailCatcher(tmp_path)
+    made = MailCatcher(tmp_path / "mail")
     await made.start()
     yield made
     await made.stop()
@@ -54,7 +54,7 @@ async def test_mails_outlive_a_restart(catcher, tmp_path):
     await catcher.stop()
     with (tmp_path / "mail" / "mails.jsonl").open("ab") as out:
         out.write(b'{"id": "half a li')   # a process killed while it wrote
-    again = MailCatcher(tmp_path)
+    again = MailCatcher(tmp_path / "mail")
     await again.start()
     try:
         assert again.mails() == kept
@@ -69,7 +69,7 @@ async def test_the_oldest_mails_go_when_there_are_too_many(catcher, tmp_path, mo
     for subject in "abc":
         await send(catcher, subject)
     assert [mail.subject for mail in catcher.mails()] == ["c", "b"]
-    again = MailCatcher(tmp_path)
+    again = MailCatcher(tmp_path / "mail")
     await again.start()
     assert [mail.subject for mail in again.mails()] == ["c", "b"]
     assert len((tmp_path / "mail" / "mails.jsonl").read_bytes().splitlines()) == 2

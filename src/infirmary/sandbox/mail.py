@@ -48,19 +48,19 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MailCatcher:
-    """`folder` is where mails and port are kept: the hospital's data folder, and in it `mail`."""
+    """`folder` is where the mails and the port are kept: `mail` in the hospital's data folder."""
 
-    def __init__(self, data: Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, *, clock: Clock | None = None) -> None:
         self.faults = Faults()
         self.port = 0
-        self._folder, self._clock = data / "mail", clock or SystemClock()
+        self._folder, self._clock = folder, clock or SystemClock()
         self._mails: OrderedDict[UUID, Mail] = OrderedDict()
         self._server: asyncio.Server | None = None
         self._sessions: set[SMTP] = set()
 
     async def start(self) -> None:
         """On a free port of this machine, with the mails of the last time."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)   # mails hold links that open accounts
         self._mails = _latest(_read(self._kept))
         _replace(self._kept, b"".join(map(_line, self._mails.values())))   # what came after KEPT is forgotten here
         loop = asyncio.get_running_loop()

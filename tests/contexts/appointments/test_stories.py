@@ -90,8 +90,8 @@ class Story(RuleBasedStateMachine):
         if not opens <= wanted.starts < wanted.ends <= closes or (by_patient and wanted.starts.minute % 20):
             return SlotNotOffered
         for key, visit in self.visits.items():
-            if key != own and (visit.doctor == wanted.doctor or visit.patient == wanted.patient) \
-                    and visit.starts < wanted.ends and wanted.starts < visit.ends:
+            shared = max(visit.starts, wanted.starts) < min(visit.ends, wanted.ends)
+            if key != own and shared and (visit.doctor == wanted.doctor or visit.patient == wanted.patient):
                 return TimeIsTaken
         return None
 

@@ -115,7 +115,7 @@ async def a_desk(database_url: Callable[[str], str], data: Path, *, identity: Kn
 
 @contextlib.asynccontextmanager
 async def a_catcher(data: Path) -> AsyncIterator[MailCatcher]:
-    catcher = MailCatcher(data)
+    catcher = MailCatcher(data / "mail")
     await catcher.start()
     try:
         yield catcher

@@ -163,7 +163,7 @@ async def test_a_database_that_is_away_ends_the_stream_quietly(desk, monkeypatch
 
 async def test_over_http_it_is_an_event_stream_that_browsers_understand(desk):
     routes = Routes(Notifications, desk.service, desk.db, lambda _: mary.caller)
-    async with serving(build_app(routes.handlers, security={})) as base, aiohttp.ClientSession() as http:
+    async with serving(build_app(routes.handlers)) as base, aiohttp.ClientSession() as http:
         async with http.get(f"{base}/api/v1/notifications/stream", headers={"Authorization": "Bearer x"}) as reply:
             assert reply.status == 200
             assert reply.headers["Content-Type"].startswith("text/event-stream")

@@ -206,7 +206,7 @@ async def test_a_server_that_takes_the_mail_but_never_says_goodbye_gets_it_once(
             await asyncio.sleep(60)
 
     monkeypatch.setattr(sender, "GOODBYE_SECONDS", .1)
-    rude = Rude(tmp_path)
+    rude = Rude(tmp_path / "mail")
     await rude.start()
     await put(desk, row := a_delivery())
     assert await desk.service.sender.send_due() == 1
@@ -223,7 +223,7 @@ async def test_a_server_that_dribbles_has_only_so_long_for_all_of_a_mail(desk, t
             return "250 OK"
 
     monkeypatch.setattr(sender, "TRY_SECONDS", .3)
-    dribbling = Dribbling(tmp_path)
+    dribbling = Dribbling(tmp_path / "mail")
     await dribbling.start()
     dribbling.faults = Faults(delay=.2)
     await put(desk, row := a_delivery())

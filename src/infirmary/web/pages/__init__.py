@@ -3,7 +3,25 @@ from __future__ import annotations
 
 from infirmary.web.page import Pages
 
-from . import account, admin, audit, booking, desk, doctor, patient
+from . import (
+    account,
+    accounts,
+    admin,
+    appoint,
+    audit,
+    booking,
+    desk,
+    diary,
+    doctor,
+    hours,
+    patient,
+    people,
+    register,
+    visits,
+)
 
-PAGES: tuple[Pages, ...] = (account.pages, patient.pages, booking.pages, doctor.pages, desk.pages, admin.pages,
-                            audit.pages)
+PAGES: tuple[Pages, ...] = (
+    account.pages, patient.pages, booking.pages,                                   # everybody, patients
+    doctor.pages, diary.pages, hours.pages,                                        # doctors
+    desk.pages, register.pages, appoint.pages, visits.pages,                       # the front desk
+    admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -1,0 +1,348 @@
+"""How to ask each operation for something that it can do, about a person of one's choice.
+
+A maker answers what `Ask` needs: path, query, body, if_match. It is called anew for every request, so that each finds
+a thing in the state it needs. A new operation needs one here, and a row in access_matrix.toml.
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import to_builtins
+
+from infirmary.contexts.appointments.contract import Status
+from infirmary.contexts.identity.contract import Identity
+from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
+from infirmary.kernel.contract import Contract, Operation
+from infirmary.kernel.database.columns import new_id
+from infirmary.run.catalogue import CONTEXTS
+from infirmary.system import System
+
+from .asks import Ask
+from .world import EVERY_DAY, OTHER, OWN, PASSWORD, ROOT, TREATED, Subject, World
+
+CONTRACTS: tuple[type[Contract], ...] = (*(context.contract for context in CONTEXTS), System)
+OPERATIONS = {operation.id: operation for contract in CONTRACTS for operation in contract.operations.values()}
+Make = Callable[[World, Subject], Awaitable[dict[str, Any]]]
+PERSONS = (OWN, TREATED, OTHER)   # the things that this operation is about are somebody's
+NOBODYS = (OTHER,)                # or nobody's in particular, and then one request stands for all
+
+
+@dataclass(frozen=True)
+class Maker:
+    make: Make
+    about: tuple[str, ...]
+
+    async def __call__(self, operation: Operation, world: World, of: Subject) -> Ask:
+        return Ask(operation, **await self.make(world, of))
+
+
+MAKERS: dict[str, Maker] = {}
+
+
+def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make], Make]:
+    def keep(make: Make) -> Make:
+        MAKERS.update({operation: Maker(make, about) for operation in operations})
+        return make
+    return keep
+
+
+@asks("identity.me", "identity.sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
+      "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
+      "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
+      "reports.hospital", "system.services", "system.parked", "identity.accounts")
+async def just_ask(world: World, of: Subject) -> dict[str, Any]:
+    return {}
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+@asks("identity.register")
+async def register(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"email": f"new.{world.count()}@door.test", "password": PASSWORD, "given_name": "New", "family_name":
+                     "Comer", "birth_date": "1990-02-03", "phone": "+353 1 999 0000"}}
+
+
+@asks("identity.token")
+async def token(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"grant_type": "password", "username": world.accounts["nurse"].email, "password": PASSWORD}}
+
+
+@asks("identity.revoke")
+async def revoke(world: World, of: Subject) -> dict[str, Any]:
+    session = await world.session(world.accounts["nurse"].id)
+    return {"body": {"token": world.sign(world.accounts["nurse"].id, ["nurse"], {}, session_id=session)}}
+
+
+@asks("identity.end_session", about=PERSONS)
+async def end_session(world: World, of: Subject) -> dict[str, Any]:
+    account = of.account_id if any(of.account_id == one.id for one in world.accounts.values()) else (
+        world.accounts[OTHER].id)
+    return {"path": {"session_id": await world.session(account)}}
+
+
+@asks("identity.forgot_password")
+async def forgot_password(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"email": f"unknown.{world.count()}@door.test"}}
+
+
+@asks("identity.reset_password")
+async def reset_password(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"token": await world.reset_token(), "password": "four brown herons"}}
+
+
+@asks("identity.change_password")
+async def change_password(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"current_password": PASSWORD, "new_password": PASSWORD}}
+
+
+@asks("identity.open_account")
+async def open_account(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"email": f"opened.{world.count()}@door.test", "name": "Newly Hired", "roles": ["nurse"]}}
+
+
+@asks("identity.account", about=PERSONS)
+async def account(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"account_id": of.account_id}}
+
+
+@asks("identity.amend_account", about=PERSONS)
+async def amend_account(world: World, of: Subject) -> dict[str, Any]:
+    known = {one.id for one in world.accounts.values()}
+    now = await world.house.ask(Identity).account(ROOT, of.account_id) if of.account_id in known else None
+    return {"path": {"account_id": of.account_id}, "body": {"name": now.name if now else "Nobody"},
+            "if_match": now.version if now else 1}
+
+
+@asks("identity.recipients", about=PERSONS)
+async def recipients(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id}}
+
+
+@asks("identity.reset_link")
+async def reset_link(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"reset_id": await world.reset()}}
+
+
+# --- staff -----------------------------------------------------------------------------------------------------------
+
+@asks("staff.open_department")
+async def open_department(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"name": f"Department {world.count()}"}}
+
+
+@asks("staff.department")
+async def department(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"department_id": world.departments["Dermatology"]}}
+
+
+@asks("staff.replace_department", "staff.close_department")
+async def changed_department(world: World, of: Subject) -> dict[str, Any]:
+    made = await world.house.ask(Staff).open_department(ROOT, DepartmentForm(name=f"Department {world.count()}"))
+    return {"path": {"department_id": made.id}, "body": {"name": f"Department {world.count()}"}, "if_match": made.version}
+
+
+def a_doctor(world: World) -> dict[str, Any]:
+    return {"given_name": "New", "family_name": "Doctor", "specialty": "Medicine",
+            "department_id": world.departments["Cardiology"]}
+
+
+@asks("staff.engage_doctor")
+async def engage_doctor(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": a_doctor(world)}
+
+
+@asks("staff.doctor", "staff.hours", about=PERSONS)
+async def doctor(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"doctor_id": of.diary_id}}
+
+
+@asks("staff.replace_doctor", about=PERSONS)
+async def replace_doctor(world: World, of: Subject) -> dict[str, Any]:
+    now = await world.house.ask(Staff).doctor(ROOT, of.diary_id)
+    return {"path": {"doctor_id": of.diary_id}, "if_match": now.version,
+            "body": {**a_doctor(world), "family_name": now.family_name, "department_id": now.department_id}}
+
+
+@asks("staff.amend_doctor", about=PERSONS)
+async def amend_doctor(world: World, of: Subject) -> dict[str, Any]:
+    now = await world.house.ask(Staff).doctor(ROOT, of.diary_id)
+    return {"path": {"doctor_id": of.diary_id}, "if_match": now.version, "body": {"room": "Room 7"}}
+
+
+@asks("staff.retire_doctor")
+async def retire_doctor(world: World, of: Subject) -> dict[str, Any]:
+    made = await world.house.ask(Staff).engage_doctor(ROOT, DoctorForm(**a_doctor(world)))
+    return {"path": {"doctor_id": made.id}, "if_match": made.version}
+
+
+@asks("staff.set_hours", about=PERSONS)
+async def set_hours(world: World, of: Subject) -> dict[str, Any]:
+    now = await world.house.ask(Staff).hours(ROOT, of.diary_id)
+    return {"path": {"doctor_id": of.diary_id}, "if_match": now.version, "body": to_builtins(EVERY_DAY)}
+
+
+@asks("staff.leaves", about=PERSONS)
+async def leaves(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"doctor_id": of.diary_id}}
+
+
+@asks("staff.take_leave", about=PERSONS)
+async def take_leave(world: World, of: Subject) -> dict[str, Any]:
+    starts = world.clock.now() + timedelta(days=400 + world.count())
+    return {"path": {"doctor_id": of.diary_id}, "body": {"starts_at": starts, "ends_at": starts + timedelta(hours=1)}}
+
+
+@asks("staff.end_leave", about=PERSONS)
+async def end_leave(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"doctor_id": of.diary_id, "leave_id": await world.leave(of.diary_id)}}
+
+
+@asks("staff.engage")
+async def engage(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"given_name": "New", "family_name": "Colleague", "occupation": "nurse"}}
+
+
+@asks("staff.member", "staff.replace_member", "staff.retire_member")
+async def member(world: World, of: Subject) -> dict[str, Any]:
+    made = await world.house.ask(Staff).engage(ROOT, StaffForm(given_name="New", family_name="Colleague",
+                                                               occupation=Occupation.NURSE))
+    return {"path": {"staff_id": made.id}, "if_match": made.version,
+            "body": {"given_name": "New", "family_name": "Colleague", "occupation": "other"}}
+
+
+# --- patients --------------------------------------------------------------------------------------------------------
+
+SOMEBODY = Demographics(given_name="Some", family_name="Body", birth_date=date(1975, 5, 5))
+
+
+@asks("patients.register")
+async def register_patient(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": to_builtins(SOMEBODY)}
+
+
+@asks("patients.enrol")
+async def enrol(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"patient_id": new_id(), "demographics": to_builtins(SOMEBODY)}}
+
+
+@asks("patients.search", about=PERSONS)
+async def search(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"q": of.family_name}, "hides": ("q",), "listing": True}
+
+
+@asks("patients.matches", about=PERSONS)
+async def matches(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"family_name": of.family_name}, "hides": ("family_name",)}
+
+
+@asks("patients.patient", "patients.card", about=PERSONS)
+async def patient(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}}
+
+
+async def version_of(world: World, patient_id: UUID) -> int:
+    return (await world.house.ask(Patients).patient(ROOT, patient_id)).version
+
+
+@asks("patients.replace", about=PERSONS)
+async def replace(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id),
+            "body": {**to_builtins(world.demographics[of.whose]), "language": f"en-x-{world.count():08}"}}
+
+
+@asks("patients.amend", about=PERSONS)
+async def amend(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id),
+            "body": {"language": f"de-x-{world.count():08}"}}
+
+
+@asks("patients.retire", about=PERSONS)
+async def retire(world: World, of: Subject) -> dict[str, Any]:
+    """The known people have visits to come, so that nobody can retire them: 409 to whoever may."""
+    return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id)}
+
+
+# --- appointments ----------------------------------------------------------------------------------------------------
+
+@asks("appointments.slots")
+async def slots(world: World, of: Subject) -> dict[str, Any]:
+    now = world.clock.now()
+    return {"query": {"doctor_id": of.doctor_id, "from": now, "to": now + timedelta(days=2)}}
+
+
+@asks("appointments.book", about=PERSONS)
+async def book(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "starts_at": world.free_time(),
+                     "reason": f"{of.family_name}'s secret"}, "hides": ("patient_id",)}
+
+
+@asks("appointments.appointments", about=PERSONS)
+async def appointments(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",), "listing": True}
+
+
+@asks("appointments.open_visits", about=PERSONS)
+async def open_visits(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",)}
+
+
+@asks("appointments.appointment", "appointments.steps", "appointments.calendar_file", about=PERSONS)
+async def visit(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of)).id}}
+
+
+@asks("appointments.accept", about=PERSONS)
+async def accept(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, Status.REQUESTED)).id}, "if_match": 1}
+
+
+@asks("appointments.decline", about=PERSONS)
+async def decline(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, Status.REQUESTED)).id}, "body": {"reason": "Full."}}
+
+
+@asks("appointments.reschedule", about=PERSONS)
+async def reschedule(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of)).id}, "body": {"starts_at": world.free_time()}}
+
+
+@asks("appointments.cancel", about=PERSONS)
+async def cancel(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of)).id}, "body": {"reason": "Well again."}, "if_match": 1}
+
+
+@asks("appointments.check_in", "appointments.start", "appointments.no_show", about=PERSONS)
+async def on_the_day(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of)).id}}
+
+
+@asks("appointments.complete", about=PERSONS)
+async def complete(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, Status.IN_PROGRESS)).id}}
+
+
+# --- notifications, audit, system ------------------------------------------------------------------------------------
+
+@asks("notifications.read", about=PERSONS)
+async def read(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"notification_id": await world.notification(of.account_id, of)}}
+
+
+@asks("notifications.retry")
+async def retry(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"delivery_id": await world.delivery()}}
+
+
+@asks("audit.audit_events", about=PERSONS)
+async def audit_events(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",)}
+
+
+@asks("system.replay")
+async def replay(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"context": "appointments", "event_id": await world.parked()}}

@@ -1,0 +1,66 @@
+"""Every page, for everybody who may open it: axe finds nothing, in light and dark, on phone and desktop; nothing is wider
+than the phone; the first page is light."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import DESKTOP, PHONE, Visitor
+
+pytestmark = pytest.mark.xdist_group("browser")
+Visit = Callable[..., Visitor]
+
+PAGES = {
+    "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/api/docs"],
+    "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
+                "/visits/first"],
+    "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile"],
+    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/notifications"],
+    "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
+              "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
+    "auditor": ["/audit", "/audit?action=appointment."],
+}
+
+
+def address(visitor: Visitor, path: str) -> str:
+    """Some addresses carry ids that only the pages know."""
+    page = visitor.page
+    if path == "/visits/first":
+        visitor.open("/visits")
+        return str(page.locator("article.in-visit h3 a").first.get_attribute("href"))
+    if path.endswith("department=first"):
+        visitor.open("/book")
+        link = page.locator("a.in-choice[href*='department=']").first.get_attribute("href")
+        return str(link).replace("/book?", "/book/when?")
+    return path
+
+
+@pytest.mark.parametrize("role", PAGES)
+def test_axe_finds_nothing_and_nothing_is_too_wide(visit: Visit, role: str) -> None:
+    found: list[str] = []
+    for viewport, name in ((PHONE, "phone"), (DESKTOP, "desktop")):
+        visitor = visit(viewport)
+        if role:
+            visitor.sign_in(f"{role}@demo.test")
+        for path in PAGES[role]:
+            page = visitor.open(address(visitor, path))
+            page.wait_for_load_state("networkidle" if not role else "load")
+            page.wait_for_timeout(150)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)   # type: ignore[arg-type]
+                found += [f"{path} {name} {scheme}: {one}" for one in visitor.axe()]
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > viewport["width"]:
+                found.append(f"{path} {name}: {width} px wide")
+        visitor.said = [said for said in visitor.said if "404" not in said]   # the page that is not there says so
+    assert found == []
+
+
+def test_a_plain_page_weighs_less_than_150_kilobytes(visit: Visit) -> None:
+    visitor = visit(PHONE)
+    sizes: dict[str, int] = {}
+    visitor.page.on("requestfinished", lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]})
+                    if request.url.partition("?")[0].endswith((".js", ".css")) else None)
+    visitor.open("/").wait_for_load_state("networkidle")
+    assert 10_000 < sum(sizes.values()) < 150_000, sizes
