@@ -25,7 +25,7 @@ from typing import Any
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment
 from infirmary.contexts.staff.contract import Staff
 from infirmary.kernel.database.columns import new_id
-from infirmary.kernel.outbox import kernel_tables   # noqa: F401 – registers the tables before statements compile
+from infirmary.kernel.outbox import kernel_tables  # noqa: F401 – registers the tables before statements compile
 from infirmary.language import PATIENT
 from infirmary.run.house import House
 from tests import load, servers
@@ -157,7 +157,7 @@ def main() -> None:
         where = asyncio.run(world.peopled(world.on_postgres(server, "bench", folder / "pg")))
         asyncio.run(world.load_history(where, 10_000))
         everything = book_requests(where, 60_000, chance)
-        taken = iter(range(0, 10**9))
+        taken = iter(range(10**9))
 
         def some(count: int) -> list[load.Sent]:
             start = next(taken) * 6000

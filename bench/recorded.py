@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from infirmary.kernel.database.drivers import postgres
@@ -16,7 +16,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Sequence[Any]]] = []
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         session, sent = postgres._Session, self.sent
         self._methods = {name: getattr(session, name) for name in ("fetch", "fetch_one", "run")}
         for name, method in self._methods.items():

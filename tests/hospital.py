@@ -118,10 +118,8 @@ class Running:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
             self.kill()
 
 

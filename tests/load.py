@@ -82,7 +82,7 @@ async def drive(base: str, sends: Sequence[Sent], *, connections: int, keep: boo
         writer: asyncio.StreamWriter | None = None
         while True:
             n = next(at)
-            if until is None and n >= len(sends) or until is not None and time.monotonic() >= until:
+            if n >= len(sends) if until is None else time.monotonic() >= until:
                 break
             sent = sends[n % len(sends)]
             begun = time.perf_counter()

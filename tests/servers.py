@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-HOME = "INFIRMARY_TEST_SERVERS"   # in the environment, so that children share their parent's servers
+HOME = "TEST_SERVERS_OF_INFIRMARY"   # in the environment, so that children share their parent's servers
 START_SECONDS = 60
 _alive: dict[str, int] = {}       # the owner's ends of the pipes,
 _owned: list[Path] = []           # and its directory
@@ -172,6 +172,7 @@ class _Server:
                 return port
             keeper.kill()   # it waits for a pipe, and its server has ended by itself
             keeper.wait()
+            pid.unlink(missing_ok=True)
         raise RuntimeError(f"{self.engine} does not start: {(self.directory / 'log').read_text()[-2000:]}")
 
     def _comes_up(self, server: int, port: int) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
@@ -74,7 +74,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return found
 
 
-def load(file: Path | None = None, **overrides: object) -> Settings:
+def load(file: Path | None = None, **overrides: Any) -> Settings:
     """Settings from the file, the environment and the command line, in this order of increasing weight."""
     made = settings.load(Settings, prefix="INFIRMARY", file=file, **overrides)
     try:

@@ -93,14 +93,13 @@ class Judge:
         wrong += [f"{operation.id}: {cell}: what exists answers {reply.told}, what does not {twin.told}"
                   for (cell, _, reply), twin in zip(hidden, twins, strict=True) if reply.told != twin.told]
         after = self.world.kept()
-        # A search is itself on record, and so is a role's own empty list; neither changes a table of things.
         wrong += [f"{operation.id}: a request that was refused changed {table}" for table in after
                   if after[table] != before.get(table)]
         denied = Counter(cell.who for (cell, _), reply in zip(shut, replies, strict=True) if reply.status in (403, 404))
         denied += Counter(cell.who for (cell, _, _), twin in zip(hidden, twins, strict=True) if twin.status == 404)
-        return wrong + [f"{operation.id}: {denied[who]} denials of {who}, and {recorded} in the audit trail"
-                        for who, recorded in (self._noted(operation) - noted | Counter(dict.fromkeys(denied, 0))).items()
-                        if denied[who] != recorded]
+        noted = self._noted(operation) - noted
+        return wrong + [f"{operation.id}: {denied[who]} denials of {who}, and {noted[who]} in the audit trail"
+                        for who in denied.keys() | noted.keys() if denied[who] != noted[who]]
 
     def _shut(self, operation: Operation, cell: Cell, ask: Ask, reply: Reply) -> list[str]:
         said = f"{operation.id}: {cell}: {reply.status} {reply.body[:200]!r}"
@@ -127,7 +126,7 @@ class Judge:
     def _noted(self, operation: Operation) -> Counter[str]:
         names = {str(account.id): role for role, account in self.world.accounts.items()}
         return Counter(names.get(entry["actor_id"], "service")
-                       for entry in self.world.audited(operation.context, "access.denied") if entry["entity"] == operation.id)
+                       for entry in self.world.audited("access.denied") if entry["entity"] == operation.id)
 
 
 REFUSED_BY_RULE = {"patients.retire"}   # the people of this world have visits to come

@@ -252,13 +252,13 @@ async def version_of(world: World, patient_id: UUID) -> int:
 @asks("patients.replace", about=PERSONS)
 async def replace(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id),
-            "body": {**to_builtins(world.demographics[of.whose]), "language": f"en-x-{world.count():08}"}}
+            "body": {**to_builtins(world.demographics[of.whose]), "language": f"en-{world.count():06}"}}
 
 
 @asks("patients.amend", about=PERSONS)
 async def amend(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id),
-            "body": {"language": f"de-x-{world.count():08}"}}
+            "body": {"language": f"de-{world.count():06}"}}
 
 
 @asks("patients.retire", about=PERSONS)

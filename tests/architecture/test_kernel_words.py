@@ -7,11 +7,7 @@ from pathlib import Path
 import infirmary.kernel
 
 KERNEL = Path(infirmary.kernel.__file__).parent
-WORDS = frozenset("""
-    admission appointment bed billing cashier clinic clinical clinician consultation department desk diagnosis dispense
-    doctor drug encounter hospital invoice medical medicine nurse patient pharmacist pharmacy physician prescription
-    reception receptionist surgery treat treating treatment visit vital ward
-""".split())
+WORDS = frozenset(["admission", "appointment", "bed", "billing", "cashier", "clinic", "clinical", "clinician", "consultation", "department", "desk", "diagnosis", "dispense", "doctor", "drug", "encounter", "hospital", "invoice", "medical", "medicine", "nurse", "patient", "pharmacist", "pharmacy", "physician", "prescription", "reception", "receptionist", "surgery", "treat", "treating", "treatment", "visit", "vital", "ward"])
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 

@@ -109,9 +109,8 @@ class World:
             self.accounts[role] = await self.open_account(role)
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
-        for whose, patient_id in self.patients.items():
+        for whose in self.patients:
             await self.book(self.subject("", whose))
-            assert patient_id
         await self.house.deliver_facts()
 
     async def open_account(self, role: Role, whose: str = OWN) -> Account:
@@ -220,8 +219,9 @@ class World:
         return link.url.partition("token=")[2]
 
     async def notification(self, account_id: UUID, of: Subject) -> UUID:
-        row = notes_kept.NotificationRow(new_id(), account_id, new_id(), f"{of.family_name}'s secret", "A visit.", "/",
-                                         self.clock.now(), None)
+        theirs = account_id in (self.accounts[PATIENT].id, self.accounts[TREATED].id, self.accounts[OTHER].id)
+        row = notes_kept.NotificationRow(new_id(), account_id, new_id(), f"{of.family_name}'s secret" if theirs else "News",
+                                         "A visit.", "/", self.clock.now(), None)
         async with self.house.rooms["notifications"].db.transaction() as tx:
             notes_kept.NOTIFICATIONS.add(tx, row)
         return row.id
@@ -271,12 +271,13 @@ class World:
                     found[f"{room.name}.{name}"] = f"{len(rows)} rows, {hashlib.sha256(''.join(rows).encode()).hexdigest()}"
         return found
 
-    def audited(self, context: str, action: str) -> list[dict[str, Any]]:
-        """Entries of this action that a context has written."""
-        context = "audit" if context == "system" else context
-        with contextlib.closing(sqlite3.connect(self.house.settings.folder / f"{context}.db")) as reader:
-            bodies = [json.loads(body) for (body,) in reader.execute(
-                "SELECT body FROM outbox WHERE kind = 'kernel.Audited'")]
+    def audited(self, action: str) -> list[dict[str, Any]]:
+        """Entries of this action, wherever they were written."""
+        bodies = []
+        for room in self.house.rooms.values():
+            with contextlib.closing(sqlite3.connect(self.house.settings.folder / f"{room.name}.db")) as reader:
+                bodies += [json.loads(body) for (body,) in reader.execute(
+                    "SELECT body FROM outbox WHERE kind = 'kernel.Audited'")]
         return [body for body in bodies if body["action"] == action]
 
 

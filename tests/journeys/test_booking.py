@@ -102,8 +102,8 @@ async def test_a_visit_from_sign_up_to_completion(world: World) -> None:
     assert len(await clinic.titles(rosa)) == 2
     assert len(await clinic.titles(clinic.as_doctor)) == 2   # asked, moved; not of what she did herself
 
+    patient = await world.ask(Patients).patient(clinic.reception, rosa.subjects["patient_id"])
     with pytest.raises(VisitsStillOpen):
-        patient = await world.ask(Patients).patient(clinic.reception, rosa.subjects["patient_id"])
         await world.ask(Patients).retire(clinic.reception, patient.id, if_match=patient.version)
 
     world.clock.advance(moved.starts_at - world.clock.now() - timedelta(minutes=10))

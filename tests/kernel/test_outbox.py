@@ -200,7 +200,7 @@ async def _left(db: Database) -> tuple[int, int]:
 
 async def _until(condition: Callable[[], Any], patience: float = 5) -> None:
     async with asyncio.timeout(patience):
-        while not condition():   # noqa: ASYNC110 – what is waited for has no event to set
+        while not condition():
             await asyncio.sleep(.002)
 
 

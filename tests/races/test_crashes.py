@@ -26,7 +26,7 @@ from tests.hospital import Running, Seeded, seed, token
 
 from .test_double_booking import booked_once, everything
 
-KILLS = int(os.environ.get("INFIRMARY_KILLS", "50"))
+KILLS = int(os.environ.get("KILLS", "50"))
 CONTEXTS = ("appointments", "identity", "notifications", "patients", "reports", "staff", "audit")
 
 

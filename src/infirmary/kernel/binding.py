@@ -103,7 +103,7 @@ class Routes:
         try:
             async with self._db.transaction() as tx:
                 tx.audit("access.denied", caller, outcome="refused", entity=operation.id, code=refusal.code)
-        except Exception as error:   # noqa: BLE001 – the answer is a refusal either way
+        except Exception as error:
             log.error("denial_not_audited", operation=operation.id, exc_info=error)
 
 

@@ -77,7 +77,7 @@ class LocalBus:
     def subscribe(self, consumer: Consumer) -> None:
         self._consumers.append(consumer)
 
-    async def deliver(self, fact: Fact, last: bool) -> None:   # noqa: FBT001 – the relay's signature
+    async def deliver(self, fact: Fact, last: bool) -> None:
         failed: Exception | None = None
         for consumer in self._consumers:
             if fact.kind in consumer.kinds:

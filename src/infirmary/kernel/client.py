@@ -36,7 +36,7 @@ async def ask_service(operation: Operation, method: Callable[..., Awaitable[Any]
     """Check the policy, call, and see that the scope was applied: the same for every end."""
     permitted = caller.permitted(operation.allow)
     answer = await method(permitted, *args, **given)
-    if not permitted.permit.applied:   # type: ignore[union-attr] – permitted() has just set it
+    if permitted.permit is None or not permitted.permit.applied:
         raise PolicyNotApplied(operation.id)
     return answer
 

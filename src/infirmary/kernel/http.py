@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 from litestar import Litestar, Request, Response
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
@@ -68,8 +69,7 @@ class Observed:
         self._security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] != ScopeType.HTTP:   # nothing here speaks WebSocket
             return
         begun, status = perf_counter(), 500
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 
 from infirmary.kernel import telemetry
 from infirmary.kernel.http import build_app
@@ -15,7 +15,7 @@ from infirmary.settings import Settings, load
 from infirmary.web.app import handlers as page_handlers
 from infirmary.web.app import templates
 from infirmary.web.page import Site
-from infirmary.web.pages import mail
+from infirmary.web.pages.mail import pages_of as mail_pages
 
 from . import docs, operations
 from .house import House
@@ -42,17 +42,17 @@ class AllInOne:
         self._settings = settings
         self._app: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._app is not None:
             await self._app(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
             house, catcher = await self._open()
-        except Exception as error:   # noqa: BLE001 – the server must hear of it, whatever it was
+        except Exception as error:
             log.error("start_failed", exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             return
@@ -74,7 +74,7 @@ class AllInOne:
         if settings.mail.port == 0:
             catcher = MailCatcher(settings.folder / "mail")
             await catcher.start()
-            more.append(mail.pages_of(catcher))
+            more.append(mail_pages(catcher))
         self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)])
         house.start()
         return house, catcher

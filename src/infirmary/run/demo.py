@@ -9,7 +9,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from infirmary.contexts.appointments.contract import Appointment, Appointments, Because, BookAppointment, Slot, Status, Why
+from infirmary.contexts.appointments.contract import (
+    Appointment,
+    Appointments,
+    Because,
+    BookAppointment,
+    Slot,
+    Status,
+    Why,
+)
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patients
@@ -120,10 +128,10 @@ class Demo:
         await staff.take_leave(operator, away.id, LeaveForm(
             starts_at=_at(self.today + timedelta(days=3), 0, self.zone),
             ends_at=_at(self.today + timedelta(days=8), 0, self.zone), reason="Annual leave"))
-        for given, family, occupation, department in names.STAFF:
+        for given, family, occupation, where in names.STAFF:
             await staff.engage(operator, StaffForm(
                 given_name=given, family_name=family, occupation=Occupation(occupation),
-                department_id=departments[department].id if department else None))
+                department_id=departments[where].id if where else None))
         await self.house.deliver_facts()
 
     async def make_patients(self) -> None:

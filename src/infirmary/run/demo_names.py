@@ -13,12 +13,13 @@ DEPARTMENTS = [   # name, where, icon, accepts first
     ("Maternity", "Entrance B, floor 1", "baby-carriage", True)]
 
 WEEK, DAILY = (1, 2, 3, 4, 5), (1, 2, 3, 4, 5, 6, 7)
-FULL = [(WEEK, [("08:00", "12:00"), ("13:00", "17:00")])]
-EARLY = [((1, 2, 3, 4), [("08:00", "12:00"), ("13:00", "16:00")]), ((5,), [("08:00", "13:00")])]
-PART = [((1, 3, 5), [("09:00", "13:00")]), ((2, 4), [("14:00", "19:00")])]
-EVERY_DAY = [(DAILY, [("08:00", "12:00"), ("13:00", "18:00")])]
+Week = list[tuple[tuple[int, ...], list[tuple[str, str]]]]
+FULL: Week = [(WEEK, [("08:00", "12:00"), ("13:00", "17:00")])]
+EARLY: Week = [((1, 2, 3, 4), [("08:00", "12:00"), ("13:00", "16:00")]), ((5,), [("08:00", "13:00")])]
+PART: Week = [((1, 3, 5), [("09:00", "13:00")]), ((2, 4), [("14:00", "19:00")])]
+EVERY_DAY: Week = [(DAILY, [("08:00", "12:00"), ("13:00", "18:00")])]
 
-DOCTORS = [   # given, family, department, specialty, room, minutes, week
+DOCTORS: list[tuple[str, str, str, str, str, int, Week]] = [   # given, family, department, specialty, room, minutes, week
     ("Amara", "Okafor", "Cardiology", "Cardiology", "Room 3.02", 20, EVERY_DAY),
     ("Sora", "Park", "Cardiology", "Electrophysiology", "Room 3.04", 30, FULL),
     ("Henrik", "Aalto", "Cardiology", "Cardiology", "Room 3.05", 20, EARLY),

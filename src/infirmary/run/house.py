@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -109,8 +110,8 @@ class House:
         """Relays, jobs and the revocation feed, until `close`."""
         for room in self.rooms.values():
             self._tasks.append(asyncio.create_task(Relay(room.db, self.bus.deliver).run(), name=f"relay-{room.name}"))
-            tidy = [Job("forget-answers", timedelta(hours=1), lambda db=room.db: forget_old_answers(db)),
-                    Job("forget-facts", timedelta(hours=1), lambda db=room.db: forget_old_facts(db))]
+            tidy = [Job("forget-answers", timedelta(hours=1), partial(forget_old_answers, room.db)),
+                    Job("forget-facts", timedelta(hours=1), partial(forget_old_facts, room.db))]
             for job in [*room.context.jobs(room.service), *tidy]:
                 self._tasks.append(asyncio.create_task(_again_and_again(job), name=f"{room.name}-{job.name}"))
         self._tasks.append(asyncio.create_task(_again_and_again(
@@ -151,7 +152,7 @@ async def _again_and_again(job: Job) -> None:
     while True:
         try:
             await job.work()
-        except Exception as error:   # noqa: BLE001 – a job that fails is tried again at its next time
+        except Exception as error:
             log.warning("job_failed", job=job.name, exc_info=error)
         await asyncio.sleep(job.every.total_seconds())
 

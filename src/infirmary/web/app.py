@@ -38,7 +38,11 @@ def templates(zone: Any) -> Environment:
 
     @pass_context
     def written(context: TemplateContext, value: datetime | date) -> str:
-        return language(context["lang"]).date(as_date(value))
+        return language(context["lang"]).full_day(as_date(value))
+
+    @pass_context
+    def named(context: TemplateContext, code: str) -> str:
+        return language(context["lang"]).named(code)
 
     @pass_context
     def longday(context: TemplateContext, value: datetime | date) -> str:
@@ -59,7 +63,8 @@ def templates(zone: Any) -> Environment:
         today: date = context["today"]
         return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
-    made.filters |= {"day": day, "date": written, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local}
+    made.filters |= {"day": day, "date": written, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local,
+                     "spoken": named}
     made.globals["static"] = lambda name: f"/static/{name}?v={manifest.get(name, '')}"
     return made
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+
 from msgspec import Struct
 
 from infirmary.contexts.appointments.contract import (
@@ -16,12 +17,9 @@ from infirmary.contexts.appointments.contract import (
 from infirmary.kernel.errors import FieldError, Malformed, Refusal, StaleVersion
 from infirmary.language import ADMIN, DOCTOR, NURSE, RECEPTION
 
+from .menu import N_
 from .page import Page
 from .shown import Told, step_text, told
-
-
-def N_(text: str) -> str:   # noqa: N802 – marks words for translation; they are translated where they are shown
-    return text
 
 
 class Deed(Struct, frozen=True):
@@ -62,7 +60,7 @@ def _open(roles: Collection[str], one: Appointment, *, begun: bool, today: bool)
         case Status.REQUESTED:
             return [ACCEPT, OFFER, DECLINE] if answers else [MOVE, CANCEL]
         case Status.BOOKED:
-            now = [*([CHECK_IN] if welcomes else []), START] if today else []
+            now = [CHECK_IN if welcomes else START] if today else []
             return [*now, MOVE, *([NO_SHOW] if begun else []), CANCEL]
         case Status.CHECKED_IN:
             return [START]

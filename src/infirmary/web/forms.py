@@ -11,17 +11,17 @@ from infirmary.kernel.errors import FieldError, Malformed, StaleVersion
 
 from .page import Page
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 _OWN = re.compile(r"/(?![/\\])[^\\\x00-\x20]*")   # browsers drop tabs and turn backslashes: neither may be in it
 
 
-def filled(page: Page, into: type[T], mend: Mapping[str, str], **more: Any) -> T:
+def filled(page: Page, into: type[S], mend: Mapping[str, str], **more: Any) -> S:
     """The form as `into`; `more` are fields already understood. Refuses with all that is to be mended, not the first:
     `mend` says how, by field."""
     given: dict[str, Any] = {name: value.strip() for name, value in page.form.items() if value.strip()} | more
     made: dict[str, Any] = {}
     errors = []
-    for field in msgspec.structs.fields(into):   # type: ignore[type-var]
+    for field in msgspec.structs.fields(into):
         name = field.encode_name
         try:
             if name in given:
@@ -43,7 +43,11 @@ def version(page: Page) -> int:
     return int(text)
 
 
+def own(address: str) -> str:
+    """The address if it is one of ours, else nothing: nobody is led elsewhere by what came with a request."""
+    return address if _OWN.fullmatch(address) else ""
+
+
 def back(page: Page, otherwise: str) -> str:
-    """Where to go on: an address of our own that the form names, or else the usual one."""
-    address = page.form.get("back", "")
-    return address if _OWN.fullmatch(address) else otherwise
+    """Where to go on: what the form names, or else the usual."""
+    return own(page.form.get("back", "")) or otherwise

@@ -37,7 +37,7 @@ def marked_digits(text: str, wanted: list[str]) -> Markup:
 
 def number(patient_number: int) -> str:
     """As people read it aloud: 104 882."""
-    return f"{patient_number:,}".replace(",", "\u202f")
+    return f"{patient_number:,}".replace(",", "\u00a0")
 
 
 def _plain_letters(text: str) -> tuple[str, list[int]]:
@@ -51,7 +51,7 @@ def _plain_letters(text: str) -> tuple[str, list[int]]:
 
 
 def _with_marks(text: str, spans: list[tuple[int, int]]) -> Markup:
-    made, at = Markup(), 0   # noqa: S704 – everything added is escaped
+    made, at = Markup(), 0
     for start, end in sorted(spans):
         if end <= at:
             continue

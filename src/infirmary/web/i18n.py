@@ -26,7 +26,7 @@ class Language:
         """Thu 26 Nov; with the year where it is not this one."""
         return format_date(value, "EEE d MMM" if value.year == today.year else "EEE d MMM y", self.locale)
 
-    def date(self, value: date) -> str:
+    def full_day(self, value: date) -> str:
         """14 Mar 1968"""
         return format_date(value, "d MMM y", self.locale)
 

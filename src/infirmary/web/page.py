@@ -36,6 +36,7 @@ from .i18n import Language, language_of
 
 C = TypeVar("C", bound=Contract)
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 log = structlog.get_logger()
 REFRESH_COOKIE_DAYS = 30
 
@@ -116,9 +117,9 @@ class Page:
         """An instant on the hospital's clock: templates work with these."""
         return moment.astimezone(self.settings.hospital.tz)
 
-    def read(self, into: type[T], **more: Any) -> T:
+    def read(self, into: type[S], **more: Any) -> S:
         """The form as a request of a contract; empty fields count as left out. Malformed names the fields."""
-        wanted = {one.encode_name for one in msgspec.structs.fields(into)}   # type: ignore[type-var]
+        wanted = {one.encode_name for one in msgspec.structs.fields(into)}
         given: dict[str, Any] = {name: value.strip() for name, value in self.form.items()
                                  if name in wanted and value.strip()}
         try:

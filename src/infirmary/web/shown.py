@@ -88,7 +88,7 @@ def slot_of(value: str) -> tuple[UUID, datetime] | None:
 
 def alternatives(refusal: Refusal) -> list[tuple[UUID, datetime]]:
     """The free times that a refusal offers instead."""
-    return [(UUID(str(one["doctor_id"])), datetime.fromisoformat(str(one["starts_at"]).replace("Z", "+00:00")))
+    return [(UUID(str(one["doctor_id"])), datetime.fromisoformat(str(one["starts_at"])))
             for one in msgspec.to_builtins(refusal.extra.get("alternatives", []))]
 
 

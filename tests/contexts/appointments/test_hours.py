@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
-from zoneinfo._zoneinfo import ZoneInfo as OpenZone   # the one in Python, whose transitions can be looked at
+from zoneinfo._zoneinfo import ZoneInfo as OpenZone  # the one in Python, whose transitions can be looked at
 
 import pytest
 from hypothesis import HealthCheck, given, settings

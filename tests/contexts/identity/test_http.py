@@ -30,7 +30,7 @@ class Browser:
 
 
 def app_of(door: Door) -> ASGIApp:
-    return build_app(Routes(Identity, door.service, door.db, door.guard.caller).handlers, security={})
+    return build_app(Routes(Identity, door.service, door.db, door.guard.caller).handlers)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from infirmary.contexts.appointments.events import AppointmentBooked
 from infirmary.contexts.patients import tables
 from infirmary.kernel.database.columns import new_id
-from infirmary.kernel.errors import Malformed, NotFound, RoleMayNot
+from infirmary.kernel.errors import Malformed, RoleMayNot
 
 from .builders import (
     Register,
@@ -38,7 +38,7 @@ async def people(register: Register) -> Register:
     return register
 
 
-@pytest.mark.parametrize(("typed", "found"), [
+FINDS = [
     ("vega", ["Adela", "Delia"]), ("VEG", ["Adela", "Delia"]), ("del", ["Delia"]), ("del veg 68", ["Delia"]),
     ("68 del", ["Delia"]), ("1968", ["Delia", "Irmak"]), ("68", ["Delia", "Irmak"]), ("14.3.68", ["Delia"]),
     ("14 march 1968", ["Delia"]), ("1968-03-14 vega", ["Delia"]), ("03", ["Łukasz"]), ("lukasz", ["Łukasz"]),
@@ -48,9 +48,11 @@ async def people(register: Register) -> Register:
     ("ega", ["Ann"]), ("del ega", ["Adela", "Delia"]), ("dela", ["Adela"]), ("rsted", ["Łukasz"]), ("3 45", ["Delia"]),
     ("100%", ["100%"]), ("%", ["100%"]), ("_", ["100%"]), ("w_w", ["100%"]), ("snow_white!", ["100%"]), ("!", ["100%"]),
     ("e_an", []), ("v%a", []), ("nobody", []), ("vega 69", []), ("delia 4321", []), ("14.4.68", []), ("\\", []),
-    ("'; DROP TABLE patient; --", [])])
-async def test_fragments_find(people: Register, typed: str, found: list[str]) -> None:
-    assert sorted(await people.found(typed)) == sorted(found)
+    ("'; DROP TABLE patient; --", [])]
+
+
+async def test_fragments_find(people: Register) -> None:
+    assert [(typed, sorted(await people.found(typed))) for typed, _ in FINDS] == FINDS
 
 
 async def test_birth_date_and_phone_may_be_asked_for_by_name(people: Register) -> None:
@@ -76,17 +78,17 @@ async def test_everybody_is_listed_by_name_and_page_by_page(register: Register) 
     assert listed == ["Bo", "Anders", "Can", "Adam", "Émile"]
 
 
-@pytest.mark.parametrize("typed", ["patient", "atient", "family 68", "amily", "68"])
-async def test_the_pages_of_a_search_hold_everybody_once(register: Register, typed: str) -> None:
+async def test_the_pages_of_a_search_hold_everybody_once(register: Register) -> None:
     for n in range(13):
         await register.a_patient(f"Patient {n % 3}", f"Family {n % 2}")
-    seen, cursor = [], None
-    while page := await register.ask.search(reception, typed, limit=5, cursor=cursor):
-        seen += [one.id for one in page.items]
-        assert len(page.items) <= 5
-        if (cursor := page.next_cursor) is None:
-            break
-    assert len(seen) == len({*seen}) == 13
+    for typed in ("patient", "atient", "family 68", "amily", "68"):
+        seen, cursor = [], None
+        while page := await register.ask.search(reception, typed, limit=5, cursor=cursor):
+            seen += [one.id for one in page.items]
+            assert len(page.items) <= 5
+            if (cursor := page.next_cursor) is None:
+                break
+        assert len(seen) == len({*seen}) == 13
 
 
 async def test_rare_and_common_words_are_searched_alike(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +153,6 @@ async def test_a_doctor_finds_the_patients_of_their_visits_and_no_others(people:
         assert await people.found(typed, a_doctor_caller(doctor_id)) == ["Delia"]
         assert await people.found(typed, a_doctor_caller(new_id())) == []
     assert await people.found("", a_doctor_caller(doctor_id), phone="4321") == []
-    with pytest.raises(NotFound):
-        await people.found("", a_doctor_caller(doctor_id), cursor=None, limit=1) and await people.ask.patient(
-            a_doctor_caller(doctor_id), adela.id)
 
 
 # Who may be the same person
@@ -168,7 +167,7 @@ async def test_who_may_be_the_same_is_pointed_out_the_likeliest_first(register: 
     found = await register.ask.matches(reception, "DELIA", "vega", born, "085 1234567", "Delia@Example.org")
     assert [(match.patient, match.alike_in) for match in found] == [
         (same, ["name", "birth_date", "phone", "email"]), (swapped, ["name", "birth_date_swapped"]),
-        (sister, ["phone", "email"])] or [match.patient for match in found] == [same, sister, swapped]
+        (sister, ["phone", "email"])]
     assert [match.patient for match in await register.ask.matches(reception, "Delia", "Vega", date(1968, 4, 3))] == [
         swapped, same]
     assert await register.ask.matches(reception, "Delia", "Vega") == []

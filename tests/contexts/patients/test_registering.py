@@ -125,7 +125,7 @@ async def test_facts_and_entries_say_no_more_than_they_must(register: Register) 
 
 @on_sqlite
 async def test_the_same_request_sent_again_has_one_effect_and_the_same_answer(register: Register) -> None:
-    app = build_app(Routes(Patients, register.ask, register.db, lambda _: reception).handlers, security={})
+    app = build_app(Routes(Patients, register.ask, register.db, lambda _: reception).handlers)
     headers = {"Authorization": "Bearer x", "Idempotency-Key": "once", "Content-Type": "application/json"}
     async with serving(app) as base, aiohttp.ClientSession() as http:
         async def post() -> object:

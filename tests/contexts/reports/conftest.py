@@ -31,7 +31,8 @@ async def world(database_url: Callable[[str], str], tmp_path: Path) -> AsyncIter
     clock = HeldClock(MONDAY)
     db = await Database.open(database_url("reports"), "reports", clock=clock)
     await db.create(REPORTS.metadata)
-    service = REPORTS.service(Kit(settings=Settings(), clock=clock, db=db, ask=_asks_nobody, data=tmp_path, master=b"m"))
+    service = REPORTS.service(
+        Kit(settings=Settings(), clock=clock, db=db, ask=_asks_nobody, data=tmp_path, master=b"m"))
 
     async def empty() -> None:
         async with db.transaction() as tx:

@@ -116,7 +116,8 @@ def counted(stories: list[Story], today: date, period: Period, registered: list[
             usual=usual(one), waiting=how_many(IN, one), requested=how_many(R, one, later=True),
             no_show_share=share(-29, 0, one))
             for one in (EARS, EYES, SKIN)
-            if any(story.department == one and story.day >= days[0] for story in stories)],
+            if any(story.department == one and ((story.day >= days[0] and stood(story)) or
+                                                (story.day >= 0 and story.path[-1] is R)) for story in stories)],
         visits_today=booked(0), seen_today=how_many(GO) + how_many(OK), usual_today=usual(), waiting_now=how_many(IN),
         requested_now=how_many(R, later=True),
         median_wait_minutes=int(median(waits) / 60 + .5) if waits else None,
@@ -215,7 +216,8 @@ async def test_departments_are_shown_by_their_present_names_while_they_are_open_
     await world.tell(a_department_event(new_id(), 2, "Long gone", active=False))
     await world.tell(a_department_event(EYES, 3, "Zyes"))
     await world.tell(a_department_event(EYES, 2, "Wyes"))   # late
-    assert [(one.name, one.today) for one in (await world.figures()).departments] == [("Ears", 1), ("skin", 0), ("Zyes", 1)]
+    departments = (await world.figures()).departments
+    assert [(one.name, one.today) for one in departments] == [("Ears", 1), ("skin", 0), ("Zyes", 1)]
     await world.tell(a_department_event(EYES, 4, "Zyes", active=False))
     await world.tell(a_department_event(SKIN, 2, "skin", active=False))
     assert [one.name for one in (await world.figures()).departments] == ["Ears", "Zyes"]

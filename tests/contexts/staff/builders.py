@@ -91,7 +91,8 @@ def a_doctor_form(**changes: Any) -> DoctorForm:
 
 
 def a_member_form(**changes: Any) -> StaffForm:
-    return StaffForm(**{"given_name": "Siobhán", "family_name": "Ní Bhriain", "occupation": Occupation.NURSE, **changes})
+    return StaffForm(**{"given_name": "Siobhán", "family_name": "Ní Bhriain", "occupation": Occupation.NURSE,
+                        **changes})
 
 
 def an_opening(weekday: int, starts: str, ends: str, location: str = "") -> Opening:
@@ -103,7 +104,7 @@ def a_week(*openings: Opening, visit_minutes: int = 20) -> HoursForm:
     return HoursForm(visit_minutes=visit_minutes, buffer_minutes=5, weekly=list(weekly))
 
 
-def some_leave(first_day: int = 1, days: float = 7, reason: str = "") -> LeaveForm:
+def some_leave(first_day: float = 1, days: float = 7, reason: str = "") -> LeaveForm:
     """From so many days after Monday, for so many days."""
     starts_at = MONDAY + timedelta(days=first_day)
     return LeaveForm(starts_at=starts_at, ends_at=starts_at + timedelta(days=days), reason=reason)

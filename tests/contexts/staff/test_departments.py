@@ -107,7 +107,7 @@ async def test_a_department_with_doctors_stays_open(world: World) -> None:
     await world.staff.close_department(admin, other.id, if_match=1)
 
 
-async def test_a_department_that_closes_while_a_doctor_joins_ends_either_with_the_doctor_or_closed(world: World) -> None:
+async def test_a_department_that_closes_while_a_doctor_joins_is_closed_or_has_the_doctor(world: World) -> None:
     for at in range(12):
         place = await world.a_department(f"Eyes {at}")
         joined, closed = await asyncio.gather(

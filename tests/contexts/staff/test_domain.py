@@ -40,9 +40,8 @@ def test_a_week_is_accepted_when_no_minute_is_worked_twice_and_no_stretch_is_emp
     try:
         assert domain.week(weekly) == sorted(weekly, key=lambda one: (one.weekday, minutes(one.starts)))
         assert sound
-    except OpeningsOverlap as refused:
+    except OpeningsOverlap:
         assert not sound
-        assert refused.errors
 
 
 def test_a_day_may_end_at_midnight_and_the_next_begin_there() -> None:
@@ -108,7 +107,8 @@ def test_an_amendment_changes_what_it_names() -> None:
 
 
 def test_a_schedule_says_when_somebody_is_away_and_never_why() -> None:
-    place = Department(id=new_id(), name="Eyes", location="", icon="eye", accepts_first=True, retired_at=None, version=3)
+    place = Department(id=new_id(), name="Eyes", location="", icon="eye", accepts_first=True, retired_at=None,
+                       version=3)
     doctor = Doctor(id=new_id(), name="Dr A B", given_name="A", family_name="B", specialty="Eyes", room="1",
                     department_id=place.id, department_name="Eyes", retired_at=None, version=2)
     away = Leave(id=new_id(), doctor_id=doctor.id, starts_at=MONDAY, ends_at=MONDAY + timedelta(1), reason="surgery")

@@ -111,7 +111,7 @@ async def test_leave_never_overlaps_and_the_refusal_names_what_is_in_the_way(wor
     taken = await world.staff.take_leave(admin, doctor.id, some_leave(first_day=10, days=5))
     for first_day, days in ((10, 5), (9, 1.01), (14.99, 3), (11, 1), (9, 30)):
         with pytest.raises(LeaveOverlaps) as refused:
-            await world.staff.take_leave(admin, doctor.id, some_leave(first_day=first_day, days=days))   # type: ignore[arg-type]
+            await world.staff.take_leave(admin, doctor.id, some_leave(first_day=first_day, days=days))
         assert refused.value.extra == {"conflicts": [Away(taken.starts_at, taken.ends_at)]}
     await world.staff.take_leave(admin, doctor.id, some_leave(first_day=9, days=1))
     await world.staff.take_leave(admin, doctor.id, some_leave(first_day=15, days=1))
@@ -203,7 +203,7 @@ async def test_changes_made_at_once_never_share_a_version_and_the_last_fact_tell
             shown, hours = await world.staff.doctor(nobody, one.id), await world.staff.hours(nobody, one.id)
             leave = await world.staff.leaves(admin, one.id)
             assert facts[-1] == ScheduleChanged(
-                aggregate=one.id, version=len(facts), doctor_name=shown.name, specialty=shown.specialty, room=shown.room,
-                department_id=other.id, department_name=f"Ear clinic {at}", accepts_first=True,
+                aggregate=one.id, version=len(facts), doctor_name=shown.name, specialty=shown.specialty,
+                room=shown.room, department_id=other.id, department_name=f"Ear clinic {at}", accepts_first=True,
                 visit_minutes=hours.visit_minutes, buffer_minutes=hours.buffer_minutes, weekly=hours.weekly,
                 away=[Away(taken.starts_at, taken.ends_at) for taken in leave], active=True)

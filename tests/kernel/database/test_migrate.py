@@ -13,11 +13,12 @@ from uuid import UUID
 import msgspec
 import pytest
 from sqlalchemy import Column, ForeignKey, MetaData, String, Table, bindparam, delete, text
+from sqlalchemy.exc import DBAPIError
 
 from infirmary.kernel.database import migrate
 from infirmary.kernel.database.columns import Id, new_id
 from infirmary.kernel.database.db import Database
-from infirmary.kernel.database.errors import DatabaseError
+from infirmary.kernel.database.errors import DatabaseError, Transient
 from infirmary.kernel.database.migrate import check, pending, upgrade, write
 from infirmary.kernel.database.rows import Rows
 from infirmary.kernel.database.statement import Query, Statement
@@ -115,6 +116,21 @@ async def test_several_processes_that_start_at_once_migrate_once(database_url: U
                                                      str(model_migrations)) for _ in range(3)]
     assert [await child.wait() for child in children] == [0, 0, 0]
     assert await check(database_url("small"), model.declared(), model_migrations) == []
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"], indirect=True)
+async def test_who_waits_too_long_for_another_process_does_not_migrate_beside_it(
+        database_url: Url, engine: str, model_migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "PATIENCE", 1)
+    url = database_url("small")
+    other = await Database.open(url, "other", size=1)
+    await other.driver.run_ddl("SELECT pg_advisory_lock(hashtext('migrate'))" if engine == "postgresql" else
+                               "SELECT GET_LOCK(CONCAT('migrate ', DATABASE()), 1)")
+    with pytest.raises((Transient, DBAPIError)):
+        await upgrade(url, model_migrations)
+    assert len(await pending(url, model_migrations)) == 1
+    await other.close()   # as when it ends, or dies
+    assert await upgrade(url, model_migrations) is True
 
 
 def test_a_start_with_nothing_to_do_does_not_load_alembic(tmp_path: Path, model_migrations: Path) -> None:

@@ -60,8 +60,8 @@ class AmendPatient(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     family_name: Name | UnsetType = UNSET
     birth_date: date | UnsetType = UNSET
     gender: Gender | UnsetType = UNSET
-    phone: Phone | None | UnsetType = UNSET
-    email: Email | None | UnsetType = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    email: Email | UnsetType | None = UNSET
     address: Line | UnsetType = UNSET
     language: Language | UnsetType = UNSET
 

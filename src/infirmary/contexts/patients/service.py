@@ -38,18 +38,19 @@ class PatientsService(Patients):
     async def enrol(self, caller: Caller, body: Enrol) -> Patient:
         try:
             return await self._enter(caller, body.patient_id, body.demographics)
-        except UniqueViolation as clash:
-            if clash.on != tables.patient.name:
+        except UniqueViolation:   # of the patient, or of what is announced: the engine chooses which it reports
+            async with self.db.reading() as reading:
+                before = await tables.get(reading, body.patient_id)
+            if before is None:
                 raise
-            async with self.db.reading() as reading:   # done before is done
-                return await self._known(reading, body.patient_id)
+            return before   # done before is done
 
     async def _enter(self, caller: Caller, patient_id: UUID, body: Demographics) -> Patient:
         domain.check_birth_date(body.birth_date, today=self.today())
         try:
             return await self.db.retry(self._entered, caller, patient_id, body)
         except UniqueViolation as clash:
-            if clash.on != tables.counter.name:   # the hospital's very first patients, entered at once
+            if clash.on not in tables.FIRST_NUMBER_TAKEN:
                 raise
             return await self.db.retry(self._entered, caller, patient_id, body)
 

@@ -40,6 +40,7 @@ from .contract import Gender, Patient
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FIRST_NUMBER = 100_001
+FIRST_NUMBER_TAKEN = ("counter", "patient_number")   # where the hospital's very first patients, entered at once, clash
 CANDIDATES = 200   # for the same person
 # Hits of a fragment: so few that looking at the others costs more; so many that walking the names until a page is full
 # is quicker, by itself and with others (who thin out what is found on the way).

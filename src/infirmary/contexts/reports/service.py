@@ -59,12 +59,8 @@ class ReportsService(Reports):
             new_patients_30_days=new_patients)
 
     async def _departments(self, reading: Reading, today: date, days: Sequence[date]) -> list[DepartmentFigures]:
-        """Those that are open, and those that had visits in these days, by name."""
+        """Those that are open, and those that have visits in these days or to come, by name."""
         lately, before = domain.lately(today)
-        named = {row.department_id: row.name for row in await reading.all(tables.NAMED_THERE, first=days[0])}
-        for known in await reading.all(tables.ALL_DEPARTMENTS):
-            if known.active or known.id in named:
-                named[known.id] = known.name
         booked = {(row.department_id, row.day): row.booked
                   for row in await reading.all(tables.BOOKED_THERE, first=days[0], today=today)}
         usual = {row.department_id: row
@@ -72,8 +68,13 @@ class ReportsService(Reports):
         now = {row.department_id: row for row in await reading.all(tables.NOW_THERE, today=today)}
         kept = {row.department_id: row
                 for row in await reading.all(tables.KEPT_THERE, lately=lately, before=before, today=today)}
+        busy = {*now, *(department for department, _ in booked)}
+        names = {row.id: row.name for row in await reading.all(tables.ALL_DEPARTMENTS) if row.active or row.id in busy}
+        if unheard_of := busy - names.keys():   # staff's fact is still on its way
+            rows = await reading.all(tables.NAMED_THERE, ids=list(unheard_of))
+            names |= {row.department_id: row.name for row in rows}
         figures = []
-        for one, name in sorted(named.items(), key=lambda item: (item[1].casefold(), item[0])):
+        for one, name in sorted(names.items(), key=lambda item: (item[1].casefold(), item[0])):
             as_usual, there = usual.get(one, Usual(0, 0)), now.get(one, Now(0, 0, 0, 0))
             came = kept.get(one, Kept(0, 0, 0, 0))
             figures.append(DepartmentFigures(

@@ -146,13 +146,14 @@ VISITS = Rows(visit, Visit, key="visit_id", version=None)
 DEPARTMENTS = Rows(department, KnownDepartment, version=None)
 REGISTRATIONS = Rows(registration, Registration, key="patient_id", version=None)
 # The version of a row is that of the fact behind it: to replace a row is to delete the one that was read, and add.
-FORGET_VISIT = Statement(delete(visit).where(visit.c.visit_id == bindparam("key"), visit.c.version == bindparam("seen")))
+FORGET_VISIT = Statement(
+    delete(visit).where(visit.c.visit_id == bindparam("key"), visit.c.version == bindparam("seen")))
 FORGET_DEPARTMENT = Statement(
     delete(department).where(department.c.id == bindparam("key"), department.c.version == bindparam("seen")))
 
 
 def _count(name: str, *tests: ColumnElement[bool]) -> Label[int]:
-    """COUNT is an integer on every engine; MySQL's SUM is a decimal."""
+    """Of the rows that pass. (SUM would do, but is a decimal on MySQL.)"""
     return func.count(case((and_(*tests), 1))).label(name)
 
 
@@ -179,9 +180,9 @@ _today = visit.c.day == bindparam("today")
 _now = (_count("booked", _today, _stood), _count("seen", _today, _seen),
         _count("waiting", _today, visit.c.status == Status.CHECKED_IN),
         _count("requested", visit.c.status == Status.REQUESTED))
-_from_today = visit.c.day >= bindparam("today")
-NOW = Query(select(*_now).where(_from_today), Now)
-NOW_THERE = Query(select(*_now, _there).where(_from_today).group_by(_there), NowThere)
+_from_today = visit.c.day >= bindparam("today"), visit.c.status.in_([*STOOD, Status.REQUESTED])
+NOW = Query(select(*_now).where(*_from_today), Now)
+NOW_THERE = Query(select(*_now, _there).where(*_from_today).group_by(_there), NowThere)
 WAITS = Query(select(visit.c.checked_in_at.label("checked_in_at"), visit.c.started_at.label("started_at"))
               .where(_today, visit.c.checked_in_at.is_not(None), visit.c.started_at.is_not(None)), Wait)
 
@@ -193,6 +194,7 @@ KEPT = Query(select(*_kept).where(_both_times), Kept)
 KEPT_THERE = Query(select(*_kept, _there).where(_both_times).group_by(_there), KeptThere)
 
 NAMED_THERE = Query(select(_there, func.max(visit.c.department_name).label("name"))
-                    .where(visit.c.day >= bindparam("first")).group_by(_there), NamedThere)
+                    .where(_there.in_(bindparam("ids", expanding=True))).group_by(_there), NamedThere)
 ALL_DEPARTMENTS = DEPARTMENTS.find()
-NEW_PATIENTS = Query(select(func.count()).where(registration.c.day.between(bindparam("first"), bindparam("today"))), int)
+NEW_PATIENTS = Query(select(func.count()).where(
+    registration.c.day.between(bindparam("first"), bindparam("today"))), int)

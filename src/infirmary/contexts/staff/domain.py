@@ -32,14 +32,15 @@ LONGEST_LEAVE = timedelta(days=366)
 AWAY_KEPT = timedelta(days=30)   # how long leave that has ended is still announced
 KEY_LENGTH = 191                 # what MySQL indexes of a text in utf8mb4, whatever its row format
 VISIT_MINUTES = 20               # of a doctor who has no hours yet
-_NO_ACCENT_TO_UNICODE = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
+_WHOLE_LETTERS = str.maketrans(   # accented to people, letters of their own to Unicode
+    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
 
 
 def folded(text: str) -> str:
     """As people search: without accents, case, and spaces more than one."""
     spelled_out = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(one for one in spelled_out if not unicodedata.combining(one))
-    return " ".join(plain.translate(_NO_ACCENT_TO_UNICODE).split())
+    return " ".join(plain.translate(_WHOLE_LETTERS).split())
 
 
 def key(text: str) -> str:
@@ -67,7 +68,8 @@ def week(weekly: Sequence[Opening]) -> list[Opening]:
     for at, (asked, opening) in enumerate(ordered):
         before = ordered[at - 1][1] if at else None
         if opening.ends <= opening.starts:
-            errors.append(FieldError(f"weekly[{asked}].ends", f"Choose a time after {opening.starts}, 24:00 at the latest."))
+            errors.append(FieldError(f"weekly[{asked}].ends",
+                                     f"Choose a time after {opening.starts}, 24:00 at the latest."))
         elif before and before.weekday == opening.weekday and opening.starts < before.ends:
             errors.append(FieldError(f"weekly[{asked}].starts",
                                      f"Begin at {before.ends} or later: until then the doctor works already."))

@@ -256,7 +256,8 @@ def member_pages(filters: frozenset[str]) -> Pages[KeptMember]:
     """Staff at work by family name, with any of the filters department_id, occupation, word_0 and so on."""
     known = {"department_id": member.c.department_id == bindparam("department_id"),
              "occupation": member.c.occupation == bindparam("occupation")}
-    core = select(member).where(member.c.retired_at.is_(None), *(test for name, test in known.items() if name in filters))
+    core = select(member).where(member.c.retired_at.is_(None),
+                                *(test for name, test in known.items() if name in filters))
     return Pages(_with_words(core, filters, member.c.search), KeptMember, [member.c.sort_name, member.c.id])
 
 

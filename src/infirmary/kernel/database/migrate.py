@@ -10,6 +10,7 @@ followed by another one, and old code runs on the newer schema for as long as ch
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from . import columns
 from .db import Database, with_kernel_tables
-from .errors import DatabaseError
+from .errors import DatabaseError, Transient
 from .statement import Query
 from .unique import name_unique
 
@@ -76,7 +77,7 @@ async def check(url: str, metadata: MetaData, scripts: Path) -> list[Any]:
 
     await upgrade(url, scripts)
     return await _connected(url, lambda connection: list(compare_metadata(
-        MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)))
+        MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)), read_json=json.loads)
 
 
 def write(context: str, message: str) -> Path | None:
@@ -116,15 +117,16 @@ def _to_head(connection: Connection, scripts: Path) -> None:
         env.run_migrations()
 
 
-async def _connected(url: str, work: Callable[[Connection], T]) -> T:
-    """Do it on a connection of SQLAlchemy's, in one transaction where the engine can, one process at a time."""
-    match make_url(url).drivername:
+async def _connected(url: str, work: Callable[[Connection], T], *, read_json: Callable[[str], Any] = str) -> T:
+    """Do it on a connection of SQLAlchemy's, in one transaction where the engine can, one process at a time.
+    `read_json` is for PostgreSQL: our own Json decodes by itself, reflecting a collation needs the real thing."""
+    match url.partition("://")[0]:
         case "sqlite":
             return _on_sqlite(url, work)
         case "postgresql":
             return await _on_server(url, "postgresql+asyncpg", [f"SET LOCAL lock_timeout='{PATIENCE}s'",
                                     "SELECT pg_advisory_xact_lock(hashtext('migrate'))"], work,
-                                    json_deserializer=str)   # our Json decodes by itself
+                                    json_deserializer=read_json)
     from .drivers.mysql import EXACT, MODES  # late, as in db.py
 
     # Each statement commits by itself: MySQL would do so anyway, except for the note of which revision has run.
@@ -139,14 +141,16 @@ async def _on_server(url: str, driver: str, first: list[str], work: Callable[[Co
     engine = create_async_engine(make_url(url).set(drivername=driver), poolclass=NullPool, **options)
     async with engine.begin() as connection:   # the locks end with the transaction or with the connection
         for sql in first:
-            await connection.exec_driver_sql(sql)
+            answer = await connection.exec_driver_sql(sql)
+            if answer.returns_rows and answer.scalar() == 0:   # GET_LOCK does not raise
+                raise Transient("another process has been migrating this database for too long")
         return await connection.run_sync(work)
 
 
 def _on_sqlite(url: str, work: Callable[[Connection], T]) -> T:
     """SQLite changes a column by building the table anew, and dropping the old one would delete what refers to it:
     foreign keys are off, outside the transaction (inside it is ignored), and all rows are checked before it commits."""
-    engine = create_engine(f"sqlite:///{url.partition('://')[2]}", poolclass=NullPool,
+    engine = create_engine(sa.URL.create("sqlite", database=url.partition("://")[2]), poolclass=NullPool,
                            connect_args={"timeout": PATIENCE, "isolation_level": None})
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))

@@ -148,7 +148,7 @@ async def password(page: Page) -> Response[Any]:
     try:
         await page.ask(Identity).change_password(page.caller, ChangePassword(
             page.form.get("current", "")[:200], page.form.get("password", "")[:200]))
-    except WrongCredentials as refusal:
+    except WrongCredentials:
         return await page.render("password.html", status=422, errors={"current": page.language.gettext(
             "This is not your password now. Nothing was changed.")}, password_least=PASSWORD_LEAST, back="/")
     except (WeakPassword, TooManyTries) as refusal:

@@ -118,20 +118,25 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
                                  wish.visit.doctor_id if wish.visit else None)
     who = next((one for one in openings if one.doctor_id == chosen), None)
 
+    kept = {name: value for name, value in (("visit", str(an_id(asked.get("visit", "")) or "")),
+                                            ("back", forms.own(asked.get("back", "")))) if value}
+
     def address(**changes: Any) -> str:
-        kept = {} if wish.visit else {"patient_id": wish.patient_id}
-        kept |= {name: asked[name] for name in ("doctor_id", "visit", "back") if asked.get(name)}
-        return wish.path + "?" + urlencode({**kept, **changes})
+        whose: dict[str, Any] = {} if wish.visit else {"patient_id": wish.patient_id}
+        if asked.get("doctor_id"):
+            whose["doctor_id"] = asked["doctor_id"]
+        return wish.path + "?" + urlencode({**whose, **kept, **changes})
 
     when = await _fortnight(page, asked, who, address) if who else {}
     return await page.render(
         "desk/book.html", status=status, here=wish.here, wish=wish, patient=patient, q=q, who=who, refusal=refusal,
-        offered=offered or [], values=values or _first_values(page, asked, when), errors=errors or {}, address=address,
+        offered=offered or [], values=values or _first_values(asked, when),
+        kept=kept, errors=errors or {}, address=address,
         openings=[(one, address(doctor_id=one.doctor_id, q=q) if q else address(doctor_id=one.doctor_id))
                   for one in openings if _fits(one, q)], key=str(uuid4()), **when)
 
 
-def _first_values(page: Page, asked: dict[str, str], when: dict[str, Any]) -> dict[str, str]:
+def _first_values(asked: dict[str, str], when: dict[str, Any]) -> dict[str, str]:
     """A time that came in the address is chosen if it is offered, else it is typed already."""
     wanted = typed_clock(asked.get("time", ""))
     times = [one for one in when.get("times", []) if one.at.strftime("%H:%M") == wanted]

@@ -15,8 +15,8 @@ from infirmary.contexts.audit.contract import Audit, AuditEvent
 from infirmary.contexts.patients.contract import PatientCard, Patients
 from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, AUDITOR
-from infirmary.web.deeds import N_
 from infirmary.web.found import number
+from infirmary.web.menu import N_
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Told, Way
 from infirmary.web.typed import a_day, an_id
@@ -61,8 +61,8 @@ async def explorer(page: Page) -> Response[Any]:
     patient_id, said = await _patient_meant(page, asked.get("patient", "").strip())
     first, last = a_day(asked.get("from", "")), a_day(asked.get("to", ""))
     found = await page.ask(Audit).audit_events(
-        page.caller, actor=asked.get("who", "").strip()[:100] or None, patient_id=patient_id,
-        action=asked.get("did", "")[:80] or None, entity=asked.get("what", "")[:120] or None,
+        page.caller, actor=asked.get("actor", "").strip()[:100] or None, patient_id=patient_id,
+        action=asked.get("action", "")[:80] or None, entity=asked.get("entity", "")[:120] or None,
         from_=_midnight(page, first) if first else None,
         to=_midnight(page, last + timedelta(days=1)) if last else None, cursor=asked.get("cursor"), limit=AT_A_TIME)
     lines = _lines(page, found.items, a_day(asked.get("after", "")))
@@ -71,7 +71,7 @@ async def explorer(page: Page) -> Response[Any]:
     return await page.render(
         "audit/events.html", here=AUDIT, lines=lines, more=more, names=names, refusal=said, asked=asked,
         patient_id=patient_id, kinds=[(kind, page.language.gettext(word)) for kind, word in KINDS],
-        by_name=ADMIN in page.caller.roles, filtered=any(asked.get(name) for name in ("who", "patient", "did", "what", "from", "to")))
+        by_name=ADMIN in page.caller.roles, filtered=any(asked.get(name) for name in ("actor", "patient", "action", "entity", "from", "to")))
 
 
 def _midnight(page: Page, day: date) -> datetime:

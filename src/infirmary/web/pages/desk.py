@@ -68,7 +68,7 @@ async def find(page: Page, q: str) -> list[Row] | None:
     today = await asyncio.gather(*(_today(page, one.id) for one in patients))
     wanted = fragments(q)
     return [Row(one, marked(f"{one.family_name}, {one.given_name}", wanted), marked_digits(number(one.number), wanted),
-                marked_digits(page.language.date(one.birth_date), wanted), marked_digits(one.phone or "–", wanted),
+                marked_digits(page.language.full_day(one.birth_date), wanted), marked_digits(one.phone or "–", wanted),
                 next_of(visits)) for one, visits in zip(patients, today, strict=True)]
 
 

@@ -28,7 +28,7 @@ MOST = timedelta(days=62)   # what the slots may be asked for at a time
 @pages.get("/doctor/diary", roles=[DOCTOR])
 async def diary(page: Page) -> Response[Any]:
     day = a_day(page.query.get("date", "")) or page.today
-    if page.query.get("as") == "list":
+    if page.query.get("view") == "list":
         return await _as_list(page, monday(day))
     requests = await page.ask(Appointments).appointments(
         page.caller, doctor_id=own_id(page.caller), from_=page.site.clock.now(), status=Status.REQUESTED, limit=50)

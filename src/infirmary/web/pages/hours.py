@@ -120,7 +120,7 @@ def _visits_href(whose: Whose, page: Page, visits: list[Appointment]) -> str:
         return ""
     day = page.local(visits[0].starts_at).date()
     return f"/desk/visits?doctor_id={whose.doctor_id}&day={day}" if ADMIN in page.caller.roles \
-        else f"/doctor/diary?as=list&date={day}"
+        else f"/doctor/diary?view=list&date={day}"
 
 
 # --- the week ----------------------------------------------------------------------------------------------------------

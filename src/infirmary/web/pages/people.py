@@ -25,7 +25,7 @@ from infirmary.contexts.staff.contract import (
 from infirmary.kernel.errors import Malformed, Refusal, StaleVersion
 from infirmary.language import ADMIN
 from infirmary.web import forms
-from infirmary.web.deeds import N_
+from infirmary.web.menu import N_
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, Way, told
 from infirmary.web.typed import an_id
@@ -120,8 +120,9 @@ def _options(page: Page, every: list[Department], none: str) -> list[tuple[str, 
 
 def _works(page: Page) -> list[tuple[str, str]]:
     _ = page.language.gettext
-    return [("nurse", _("Nurse")), ("reception", _("Reception")), ("pharmacist", _("Pharmacist")), ("cashier", _("Cashier")),
-            ("admin", _("Administration")), ("auditor", _("Auditor")), ("other", _("Other"))]
+    words = {"nurse": _("Nurse"), "reception": _("Reception"), "pharmacist": _("Pharmacist"), "cashier": _("Cashier"),
+             "admin": _("Administration"), "auditor": _("Auditor"), "other": _("Other")}
+    return list(words.items())
 
 
 # --- one of them -------------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def _pages_for(kind: Kind) -> None:
     """New, one, save and end: the same four for each kind."""
 
     async def new(page: Page) -> Response[Any]:
-        return await _show(page, kind, None)
+        return await _show(page, kind, None, values=page.query)
 
     async def add(page: Page) -> Response[Any]:
         return await _add(page, kind)

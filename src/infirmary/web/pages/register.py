@@ -74,10 +74,10 @@ def _understood(page: Page) -> str:
     if born is None:
         return _("7.5.91, 1991-05-07 or 7 May 1991")
     if born > page.today:
-        return _("%(day)s is still to come") % {"day": page.language.date(born)}
+        return _("%(day)s is still to come") % {"day": page.language.full_day(born)}
     years = page.today.year - born.year - ((page.today.month, page.today.day) < (born.month, born.day))
     return page.language.ngettext("%(day)s, %(n)s year", "%(day)s, %(n)s years", years) % {
-        "day": page.language.date(born), "n": years}
+        "day": page.language.full_day(born), "n": years}
 
 
 # --- register ----------------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ async def matches(page: Page) -> Response[Any]:
     """Asked whenever a name, the birth date or the phone changes. POST, so that no address holds what was typed."""
     alike = await _alike(page)
     return await page.render("desk/_matches.html", alike=alike, values=page.form, understood=_understood(page),
-                             settled=_settled(page, alike))
+                             settled=_settled(page, alike), partial=True)
 
 
 async def _alike(page: Page) -> list[Alike]:
@@ -185,7 +185,7 @@ async def edit_form(page: Page) -> Response[Any]:
 
 def _shown(page: Page, patient: Patient) -> dict[str, str]:
     return {"given_name": patient.given_name, "family_name": patient.family_name,
-            "birth_date": page.language.date(patient.birth_date), "gender": patient.gender.value,
+            "birth_date": page.language.full_day(patient.birth_date), "gender": patient.gender.value,
             "phone": patient.phone or "", "email": patient.email or "", "address": patient.address,
             "language": patient.language}
 
@@ -225,7 +225,7 @@ def _differences(page: Page, now: Patient) -> list[tuple[str, str, str]]:
     there, options = _shown(page, now), _options(page)
     words = {"gender": dict(options["genders"]), "language": dict(options["languages"])}
     born = _born(page)
-    yours = {**page.form, "birth_date": page.language.date(born) if born else page.form.get("birth_date", "")}
+    yours = {**page.form, "birth_date": page.language.full_day(born) if born else page.form.get("birth_date", "")}
     return [(label, words.get(name, {}).get(there[name], there[name]),
              words.get(name, {}).get(yours.get(name, ""), yours.get(name, "")))
             for name, label in labels.items() if there[name] != yours.get(name, "").strip()]

@@ -23,6 +23,7 @@ from .desk import ROLES
 pages = Pages()
 VISITS = "/desk/visits"
 AT_A_TIME = 50
+SOON = timedelta(hours=2)   # a check-in is at hand for visits until then; earlier ones have it on their own page
 
 
 class Row(Struct, frozen=True):
@@ -60,7 +61,8 @@ async def visits(page: Page) -> Response[Any]:
 
 
 def _row(page: Page, one: Appointment) -> Row:
-    next_deed = next((deed for deed in deeds.open_to(page, one) if deed.name not in ("move", "cancel")), None)
+    soon = one.status is not Status.BOOKED or one.starts_at < page.now + SOON
+    next_deed = next((deed for deed in deeds.open_to(page, one) if soon and deed.name not in ("move", "cancel")), None)
     late = int((page.now - one.starts_at).total_seconds()) // 60 if one.status is Status.BOOKED else 0
     return Row(one, next_deed, late if 0 < late < 24 * 60 else 0)
 
@@ -94,7 +96,7 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
     return await page.render(
         "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, visit=one, history=history[::-1],
         patient=await _patient(page, one), deeds=deeds.open_to(page, one), ask=ask or page.query.get("ask", ""),
-        back=page.form.get("back") or page.query.get("back", ""), errors=errors,
+        back=forms.own(page.form.get("back") or page.query.get("back", "")), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)
 
 

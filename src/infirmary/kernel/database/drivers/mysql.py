@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncmy
 from asyncmy.constants import CLIENT
@@ -34,8 +34,8 @@ class MySql:
     async def _connect(self) -> Cursor:
         """A connection and its one cursor: making a cursor per statement costs more than it gives."""
         connection = await asyncmy.connect(
-            host=self._at.hostname, port=self._at.port or 3306, user=self._at.username,
-            password=self._at.password or "", database=self._at.path[1:], charset="utf8mb4", autocommit=True,
+            host=self._at.hostname, port=self._at.port or 3306, user=unquote(self._at.username or ""),
+            password=unquote(self._at.password or ""), database=self._at.path[1:], charset="utf8mb4", autocommit=True,
             client_flag=CLIENT.FOUND_ROWS,        # rowcount = rows matched, as everywhere else
             stmt_cache_size=500)                  # server-side prepared statements: no client-side escaping
         cursor = connection.cursor()

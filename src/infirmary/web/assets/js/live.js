@@ -43,7 +43,7 @@ function open() {
 
 function text(data) {
   try {
-    return JSON.parse(data).text;
+    return JSON.parse(data).title ?? "";
   } catch {
     return data;
   }
