@@ -30,6 +30,7 @@ OPERATIONS = {operation.id: operation for contract in CONTRACTS for operation in
 Make = Callable[[World, Subject], Awaitable[dict[str, Any]]]
 PERSONS = (OWN, TREATED, OTHER)   # the things that this operation is about are somebody's
 NOBODYS = (OTHER,)                # or nobody's in particular, and then one request stands for all
+ONES_OWN = (OWN,)                 # or always the caller's
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ async def register(world: World, of: Subject) -> dict[str, Any]:
 
 @asks("identity.token")
 async def token(world: World, of: Subject) -> dict[str, Any]:
+    await world.usual_password(world.accounts["nurse"].id)
     return {"body": {"grant_type": "password", "username": world.accounts["nurse"].email, "password": PASSWORD}}
 
 
@@ -95,9 +97,10 @@ async def reset_password(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"token": await world.reset_token(), "password": "four brown herons"}}
 
 
-@asks("identity.change_password")
+@asks("identity.change_password", about=ONES_OWN)
 async def change_password(world: World, of: Subject) -> dict[str, Any]:
-    return {"body": {"current_password": PASSWORD, "new_password": PASSWORD}}
+    await world.usual_password(of.account_id)
+    return {"body": {"current_password": PASSWORD, "new_password": "four brown herons"}}
 
 
 @asks("identity.open_account")

@@ -204,6 +204,10 @@ class World:
             accounts_kept.SESSIONS.add(tx, row)
         return row.id
 
+    async def usual_password(self, account_id: UUID) -> None:
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            await tx.run(accounts_kept.SET_PASSWORD, key=account_id, hashed=QUICK.hash(PASSWORD))
+
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""
         now = self.clock.now()

@@ -5,6 +5,7 @@ import json
 import random
 from collections import defaultdict
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def overlaps(visits: list[Any]) -> int:
                 by_whom[getattr(visit, key)].append((visit.starts_at, visit.ends_at))
         for times in by_whom.values():
             times.sort()
-            found += sum(later[0] < earlier[1] for earlier, later in zip(times, times[1:], strict=False))
+            found += sum(later[0] < earlier[1] for earlier, later in pairwise(times))
     return found
 
 

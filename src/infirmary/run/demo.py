@@ -43,13 +43,13 @@ from . import demo_names as names
 from .house import House
 
 PASSWORD = "infirmary-demo-1"   # noqa: S105 – printed on purpose; demo data folders are refused outside the demo
-PAST_DAYS, COMING_DAYS, PATIENTS_COUNT, VISITS_A_DAY = 42, 14, 200, 26
+PAST_DAYS, COMING_DAYS, PATIENTS_COUNT, NEWCOMERS, VISITS_A_DAY = 42, 14, 200, 40, 26
 AT_ONCE = 24   # calls under way together, so that they share commits
 SIGN_INS = [(f"{role}@demo.test", who) for role, who in (
     ("admin", "administration, dashboard, accounts"), ("doctor", "Dr Amara Okafor, Cardiology"), ("nurse", "nurse"),
     ("reception", "front desk"), ("pharmacist", "pharmacist"), ("cashier", "cashier"), ("auditor", "audit trail"),
     ("patient", "Rosa Delgado Vega"))]
-operator = Caller(account_id=UUID(int=1), name="Demo", roles=frozenset({ADMIN, RECEPTION}))
+operator = Caller(account_id=UUID(int=1), name="Front desk", roles=frozenset({ADMIN, RECEPTION}))
 Say = Callable[[str], None]
 
 
@@ -94,10 +94,12 @@ class Demo:
 
     async def make(self) -> None:
         await self.make_staff()
-        await self.make_patients()
+        await self.make_patients(PATIENTS_COUNT - NEWCOMERS)
         await self.make_accounts()
         for n in range(-PAST_DAYS, COMING_DAYS + 1):
             day = self.today + timedelta(days=n)
+            if -30 <= n < 0 and len(self.patients) < PATIENTS_COUNT:
+                await self.make_patients(2)
             await self.book_day(day)
             if n < 0:
                 await self.live_day(day)
@@ -134,15 +136,18 @@ class Demo:
                 department_id=departments[where].id if where else None))
         await self.house.deliver_facts()
 
-    async def make_patients(self) -> None:
-        self.say(f"  {PATIENTS_COUNT} patients")
+    async def make_patients(self, count: int) -> None:
         register = self.house.ask(Patients).register
-        people = [names.patient(n, self.chance, self.today) for n in range(PATIENTS_COUNT)]
+        known = len(self.patients)
+        if not known:
+            self.say(f"  {count} patients; {PATIENTS_COUNT - count} more come later")
+        people = [names.patient(n, self.chance, self.today) for n in range(known, known + count)]
         made = await self.all_of(register(operator, Demographics(
             given_name=given, family_name=family, birth_date=born, gender=Gender(gender), phone=phone, email=email,
             language=language)) for given, family, born, gender, phone, email, language in people)
-        self.patients = [one.id for one in sorted(made, key=lambda one: one.number)]
-        self.rosa = next(one.id for one in made if (one.given_name, one.family_name) == ("Rosa", "Delgado Vega"))
+        self.patients += [one.id for one in sorted(made, key=lambda one: one.number)]
+        if not known:
+            self.rosa = next(one.id for one in made if one.email == "patient@demo.test")
         await self.house.deliver_facts()
 
     async def make_accounts(self) -> None:
@@ -165,7 +170,7 @@ class Demo:
         for doctor in self.doctors:
             free = (await self.appointments.slots(operator, from_=start, to=start + timedelta(days=1),
                                                   doctor_id=doctor.id)).items
-            wanted = 9 if doctor is self.doctors[0] else VISITS_A_DAY // 7
+            wanted = 14 if doctor is self.doctors[0] else VISITS_A_DAY // 7
             slots += sorted(self.chance.sample(free, min(len(free), round(wanted * share))), key=lambda one: one.starts_at)
         await self.all_of(self.book(slot) for slot in slots)
         await self.house.deliver_facts()
@@ -244,7 +249,7 @@ class Demo:
                 account_id=one.id, roles=frozenset(one.roles), subjects={"account_id": one.id}))
 
     async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str) -> Appointment | None:
-        caller = Caller(account_id=UUID(int=2), name="Demo", roles=frozenset({PATIENT}), subjects={"patient_id": patient})
+        caller = Caller(account_id=UUID(int=2), name="Online", roles=frozenset({PATIENT}), subjects={"patient_id": patient})
         start = _at(self.today + timedelta(days=days), 0, self.zone)
         for slot in (await self.appointments.slots(caller, from_=start, to=start + timedelta(days=9), doctor_id=doctor)).items:
             try:

@@ -18,9 +18,10 @@ FULL: Week = [(WEEK, [("08:00", "12:00"), ("13:00", "17:00")])]
 EARLY: Week = [((1, 2, 3, 4), [("08:00", "12:00"), ("13:00", "16:00")]), ((5,), [("08:00", "13:00")])]
 PART: Week = [((1, 3, 5), [("09:00", "13:00")]), ((2, 4), [("14:00", "19:00")])]
 EVERY_DAY: Week = [(DAILY, [("08:00", "12:00"), ("13:00", "18:00")])]
+EARLY_TO_LATE: Week = [(DAILY, [("06:00", "12:00"), ("13:00", "23:00")])]   # somebody is there whenever one looks
 
 DOCTORS: list[tuple[str, str, str, str, str, int, Week]] = [   # given, family, department, specialty, room, minutes, week
-    ("Amara", "Okafor", "Cardiology", "Cardiology", "Room 3.02", 20, EVERY_DAY),
+    ("Amara", "Okafor", "Cardiology", "Cardiology", "Room 3.02", 20, EARLY_TO_LATE),
     ("Sora", "Park", "Cardiology", "Electrophysiology", "Room 3.04", 30, FULL),
     ("Henrik", "Aalto", "Cardiology", "Cardiology", "Room 3.05", 20, EARLY),
     ("Jonas", "Lindqvist", "General medicine", "General medicine", "Room 0.11", 20, EVERY_DAY),

@@ -41,6 +41,10 @@ def templates(zone: Any) -> Environment:
         return language(context["lang"]).full_day(as_date(value))
 
     @pass_context
+    def monthday(context: TemplateContext, value: datetime | date) -> str:
+        return language(context["lang"]).month_day(as_date(value))
+
+    @pass_context
     def named(context: TemplateContext, code: str) -> str:
         return language(context["lang"]).named(code)
 
@@ -63,8 +67,8 @@ def templates(zone: Any) -> Environment:
         today: date = context["today"]
         return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
-    made.filters |= {"day": day, "date": written, "longday": longday, "time": clock, "datetime": moment, "age": age, "local": local,
-                     "spoken": named}
+    made.filters |= {"day": day, "date": written, "monthday": monthday, "longday": longday, "time": clock, "datetime": moment,
+                     "age": age, "local": local, "spoken": named}
     made.globals["static"] = lambda name: f"/static/{name}?v={manifest.get(name, '')}"
     return made
 

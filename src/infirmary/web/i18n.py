@@ -30,6 +30,10 @@ class Language:
         """14 Mar 1968"""
         return format_date(value, "d MMM y", self.locale)
 
+    def month_day(self, value: date) -> str:
+        """14 Mar"""
+        return format_date(value, "d MMM", self.locale)
+
     def named(self, code: str) -> str:
         """A language's name in this one."""
         return str(self.locale.languages.get(code.partition("-")[0].lower(), code))

@@ -159,7 +159,10 @@ async def a_clinic(url: str, *, now: datetime = MONDAY, zone: str = "Europe/Dubl
         await db.close()
 
 
-def a_visit(status: Status = Status.BOOKED, *, starts_at: datetime = at(9), minutes: int = 20, **more: Any) -> Visit:
+NINE = at(9)
+
+
+def a_visit(status: Status = Status.BOOKED, *, starts_at: datetime = NINE, minutes: int = 20, **more: Any) -> Visit:
     known: dict[str, Any] = {
         "id": new_id(), "patient_id": new_id(), "patient_name": "Pat Ient", "doctor_id": new_id(),
         "doctor_name": "Dr Amara Okafor", "department_id": UUID(int=7), "department_name": "Heart",

@@ -22,13 +22,17 @@ async def monday(clinic: Clinic, doctor: UUID) -> list[str]:
 
 async def test_the_newest_hours_count_in_whatever_order_they_arrive(every_clinic: Clinic):
     clinic, doctor = every_clinic, new_id()
-    old, new, newest = (hours(doctor, weekly=[opening(1, starts, "10:00")], version=version)
+    old, new, newest = (hours(doctor, weekly=[opening(1, starts, "10:00")], version=version,
+                                   doctor_name=f"Dr {version}")
                         for version, starts in ((1, "09:00"), (2, "09:20"), (3, "09:40")))
     seen = []
-    for announcement in (new, old, new, newest, old, new):
+    await clinic.hear(new)
+    await clinic.book(doctor, at(9, 20, day=7))
+    for announcement in (old, new, newest, old, new):
         await clinic.hear(announcement)
-        seen.append((await monday(clinic, doctor))[0])
-    assert seen == ["09:20", "09:20", "09:20", "09:40", "09:40", "09:40"]
+        [visit] = await clinic.visits()
+        seen.append(((await monday(clinic, doctor))[0], visit.doctor_name))
+    assert seen == [("09:20", "Dr 2"), ("09:20", "Dr 2"), ("09:40", "Dr 3"), ("09:40", "Dr 3"), ("09:40", "Dr 3")]
 
 
 async def test_the_same_version_again_changes_nothing_even_if_it_says_something_else(clinic: Clinic):

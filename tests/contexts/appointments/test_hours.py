@@ -103,8 +103,9 @@ def looked_up(schedule: Schedule, since: datetime, until: datetime, zone: ZoneIn
     away = [(hours.instant(begins), hours.instant(ends)) for begins, ends in schedule.away]
     found = []
     for minutes in open_minutes(schedule, since - 27 * 60 * MINUTE, until + 27 * 60 * MINUTE, zone).values():
-        for begins, ends in runs(minutes):
-            while begins + length <= ends:
+        for opens, closes in runs(minutes):
+            begins = opens
+            while begins + length <= closes:
                 if since <= begins < until and not any(begins < end and begins + length > start for start, end in away):
                     found.append(Slot(schedule.doctor_id, begins, begins + length))
                 begins += length + buffer

@@ -196,7 +196,7 @@ class TestOpenVisits:
     async def test_are_those_still_to_come_or_under_way(self, every_clinic: Clinic):
         clinic = every_clinic
         doctor, patient = await clinic.doctor(), new_id()
-        first, second, third = [await clinic.book(doctor, at(hour), patient_id=patient) for hour in (9, 10, 11)]
+        first, second, _ = [await clinic.book(doctor, at(hour), patient_id=patient) for hour in (9, 10, 11)]
         await clinic.book(doctor, at(12))
 
         async def count() -> int:

@@ -29,8 +29,9 @@ from infirmary.contexts.appointments.events import (
 )
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.errors import Malformed, NotFound, RoleMayNot, StaleVersion
+from infirmary.language import DOCTOR, PATIENT
 
-from .builders import Clinic, admin, as_doctor, as_patient, at, grains_of, nurse, reception
+from .builders import Clinic, a_caller, admin, as_doctor, as_patient, at, grains_of, nurse, reception
 
 
 async def test_a_visit_passes_through_its_day(every_clinic: Clinic):
@@ -220,6 +221,15 @@ class TestAnotherTime:
             await clinic.ask.reschedule(as_doctor(own), visit.id, RescheduleAppointment(starts_at=at(9), doctor_id=other))
         assert (await clinic.ask.reschedule(admin, visit.id, RescheduleAppointment(
             starts_at=at(9), doctor_id=other))).doctor_id == other
+
+    async def test_of_a_doctor_who_is_the_patient_is_as_a_patient_when_a_colleague_is_concerned(self, clinic: Clinic):
+        own, other, patient = await clinic.doctor(), await clinic.doctor(accepts_first=True), new_id()
+        both = a_caller(PATIENT, DOCTOR, patient_id=patient, doctor_id=own)
+        visit = await clinic.book(own, at(9), patient_id=patient)
+        with pytest.raises(SlotNotOffered):
+            await clinic.ask.reschedule(both, visit.id, RescheduleAppointment(starts_at=at(9, 5), doctor_id=other))
+        moved = await clinic.ask.reschedule(both, visit.id, RescheduleAppointment(starts_at=at(9), doctor_id=other))
+        assert moved.status is Status.REQUESTED
 
     async def test_is_refused_for_the_same_reasons_as_a_booking(self, clinic: Clinic):
         visit = await clinic.book(await clinic.doctor(), at(9))

@@ -84,6 +84,8 @@ async def test_two_thousand_claims_on_a_hundred_slots_make_a_hundred_visits(ever
     outcomes = await all_at_once(claim(*one) for one in claims)
     assert Counter(map(type, outcomes)) == {Appointment: 100, TimeIsTaken: 1900}
     assert {(visit.doctor_id, visit.starts_at) for visit in await check(clinic)} == set(slots)
+    refused = [one for one in outcomes if isinstance(one, TimeIsTaken)]
+    assert {one.extra["conflicts"][0]["whose"] for one in refused} == {"doctor"}, "also while the winner is committing"
 
 
 def at_random(chance: random.Random, *, day: int) -> dict[str, object]:

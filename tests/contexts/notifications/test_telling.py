@@ -63,18 +63,18 @@ async def test_a_booking_is_told_to_patient_and_doctor(desk):
 
 @pytest.mark.parametrize("kind", [AppointmentBooked, AppointmentAccepted, AppointmentDeclined, AppointmentRescheduled,
                                   AppointmentCancelled])
-async def test_nobody_is_told_of_their_own_deed(desk, kind):
+async def test_a_patient_has_it_in_writing_and_a_doctor_is_not_told_of_their_own_deed(desk, kind):
     await desk.hears(a_visit(kind, by=mary.account_id))
     await desk.hears(a_visit(kind, by=okafor.account_id))
-    assert len(await inbox_of(desk, mary)) == 1
+    assert len(await inbox_of(desk, mary)) == 2
     assert len(await inbox_of(desk, okafor)) == 1
-    assert len(await deliveries(desk)) == 2
+    assert len(await deliveries(desk)) == 3
 
 
-async def test_a_request_is_told_to_the_doctor_only(desk):
+async def test_a_request_is_told_to_the_doctor_and_confirmed_to_the_patient(desk):
     await desk.hears(a_visit(AppointmentRequested, by=mary.account_id))
     assert [one.title for one in await inbox_of(desk, okafor)] == ["Mary Byrne asks for Thu 26 Nov, 09:20"]
-    assert await inbox_of(desk, mary) == []
+    assert [one.title for one in await inbox_of(desk, mary)] == ["You asked for Thu 26 Nov, 09:20"]
 
 
 async def test_a_doctor_who_loses_a_visit_is_told_too(desk):

@@ -306,7 +306,7 @@ class AppointmentsService(Appointments):
         for days in LOOKED_AROUND:
             within = timedelta(days=days)
             async with self.db.reading() as reading:
-                busy = await _busy(reading, whose.values(), wanted - within - visits.LONGEST, wanted + within)
+                busy = await _busy(reading, whose.values(), wanted - within, wanted + within)
             found = hours.nearest(schedule, wanted, minutes, self.clock.now(), self.zone, set().union(*busy.values()),
                                   within)
             if len(found) == hours.SHOWN:

@@ -101,8 +101,11 @@ def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[New
 
     match event:
         case AppointmentRequested():
-            return [doctor("visit.requested", _("{patient} asks for {when}"), _(
-                "{place}. Nobody else can take this time until you accept or decline."), _("Answer the request"))]
+            return [
+                patient("visit.requested", _("You asked for {when}"), _(
+                    "With {doctor}. {place}. The time is kept for you; we tell you when the request is answered.")),
+                doctor("visit.requested", _("{patient} asks for {when}"), _(
+                    "{place}. Nobody else can take this time until you accept or decline."), _("Answer the request"))]
         case AppointmentBooked():
             return [
                 patient("visit.booked", _("Your visit is booked: {when}"), _(

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -35,7 +36,7 @@ VERBS = {"requested": N_("asked for"), "booked": N_("booked"), "accepted": N_("a
          "matched": N_("compared"), "registered": N_("registered"), "amended": N_("changed"), "changed": N_("changed"),
          "retired": N_("closed"), "opened": N_("opened"), "closed": N_("closed"), "ended": N_("ended"), "refused": N_("refused"),
          "engaged": N_("engaged"), "set": N_("set"), "taken": N_("added"), "taken_back": N_("taken back"),
-         "retried": N_("tried again"), "denied": N_("denied"), "refresh_token_reused": N_("a copied token was used"),
+         "retried": N_("tried again"), "written": N_("written"), "all_read": N_("read all of them"), "denied": N_("denied"), "refresh_token_reused": N_("a copied token was used"),
          "reset_requested": N_("asked for a new one"), "reset": N_("set anew"), "change_refused": N_("change refused")}
 KINDS = [("", N_("anything")), ("appointment.", N_("Visits")), ("patient.", N_("Records")), ("patient.read", N_("Records: read")),
          ("session.", N_("Sign-in")), ("account.", N_("Accounts")), ("password.", N_("Passwords")), ("access.denied", N_("Access: denied")),
@@ -88,9 +89,14 @@ def _lines(page: Page, events: Iterable[AuditEvent], before: date | None) -> lis
         lines.append(Line(
             one, at, at.date() if at.date() != day else None, _(VERBS.get(verb, verb.replace("_", " "))),
             _(NOUNS.get(kind if kind in NOUNS else noun, noun.replace("_", " ").capitalize())), its_id[-6:].upper(),
-            ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one.detail.items() if not an_id(value))))
+            ", ".join(f"{_words(name)} {_words(value)}" for name, value in one.detail.items() if not an_id(value))))
         day = at.date()
     return lines
+
+
+def _words(code: str) -> str:
+    """in_progress and appointments.AppointmentDeclined, as far as they can be read aloud."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).replace("_", " ").lower()
 
 
 async def _patient_meant(page: Page, text: str) -> tuple[UUID | None, Told | None]:

@@ -87,7 +87,8 @@ async def today(page: Page) -> Response[Any]:
 @pages.get("/doctor/queue", roles=[DOCTOR])
 async def queue_part(page: Page) -> Response[Any]:
     """The queue alone, for the page that keeps itself fresh."""
-    return await page.render("doctor/_queue.html", queue=await queue_of(page), chosen=page.query.get("chosen", ""))
+    return await page.render("doctor/_queue.html", queue=await queue_of(page), chosen=page.query.get("chosen", ""),
+                             show=page.query.get("show", ""))
 
 
 @pages.get("/doctor/visits/{visit_id}", roles=[DOCTOR])

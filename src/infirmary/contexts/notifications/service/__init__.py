@@ -44,11 +44,12 @@ class NotificationsService(Notifications):
     # --- Telling ------------------------------------------------------------------------------------------------------
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
-        """Tell the patient and the doctor, but nobody of their own deed."""
+        """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
         told: list[tuple[Recipient, domain.Message]] = []
         for news in domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()):
             people = await self.identity.recipients(ME, patient_id=news.patient_id, doctor_id=news.doctor_id)
-            told += [(one, news.message) for one in people if one.account_id != event.by_account]
+            told += [(one, news.message) for one in people
+                     if news.patient_id is not None or one.account_id != event.by_account]
         await self._tell(event, fact, told, subject_id=event.patient_id)
 
     async def reset_requested(self, event: PasswordResetRequested, fact: Fact) -> None:
