@@ -25,5 +25,9 @@ async def serving(app: Any, *, lifespan: str = "off") -> AsyncIterator[str]:
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
+            for _ in range(100):   # clients that have hung up are noticed a moment later; then nothing is left open
+                if not server.server_state.connections:
+                    break
+                await asyncio.sleep(.005)
             server.should_exit = True
             await task

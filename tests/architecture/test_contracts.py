@@ -1,6 +1,7 @@
 """Every contract is complete, and keeps its promises."""
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from typing import Any
@@ -9,21 +10,22 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from infirmary.kernel.contract import Contract, Operation, Page, get
+from infirmary.contexts.identity.contract import ChangePassword
 from infirmary.kernel.access import ANY, ANYONE
+from infirmary.kernel.contract import Contract, Operation, Page, get
 from infirmary.kernel.errors import Refusal
+from infirmary.kernel.idempotency import once_of
 
 from . import snapshots
 from .judge import ALLOWED, MATRIX, cells_of
 from .requests import MAKERS, OPERATIONS
-from .world import World
+from .world import OWN, World
 
 HERE = pytest.mark.parametrize("name", sorted(OPERATIONS))
 CHANGES = sorted(name for name, operation in OPERATIONS.items() if operation.verb == "POST")
 # Asked again with the same key, these do something else than answer the same, and why that is right.
 NOT_KEPT = {
     "identity.token": "tokens are stored nowhere; a repeated sign-in is another session",
-    "identity.change_password": "the key would keep a quick digest of the passwords, so it keeps nothing",
     "system.replay": "a fact that was handled is not parked any more, so that there is nothing to repeat",
 }
 
@@ -94,6 +96,18 @@ async def test_a_change_asked_twice_with_one_key_happens_once(world: World, name
         return
     assert (second.status, second.body) == (first.status, first.body)
     assert world.kept() == after_first
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_kept_key_is_no_digest_to_try_passwords_against(world: World) -> None:
+    name = "identity.change_password"
+    ask = await MAKERS[name](OPERATIONS[name], world, world.subject("auditor", OWN))
+    assert (await world.send(ask, world.token("auditor"), **{"Idempotency-Key": str(uuid4())})).status == 200
+    given = {"body": msgspec.convert(ask.body, type=ChangePassword)}
+    assert world.fingerprints("identity")
+    assert hashlib.sha256(msgspec.json.encode(given)).hexdigest() not in world.fingerprints("identity")
+    assert once_of("identity", "change_password", world.accounts["auditor"].id, "k", given).fingerprint not in (
+        world.fingerprints("identity"))
 
 
 # --- promises --------------------------------------------------------------------------------------------------------

@@ -213,7 +213,8 @@ class World:
         now = self.clock.now()
         account = await self.house.ask(Identity).open_account(ROOT, OpenAccount(
             email=f"forgot.{self.count()}@door.test", name="Forgetful", roles=[Role.NURSE], password=PASSWORD))
-        row = accounts_kept.ResetRow(new_id(), account.id, False, now + timedelta(hours=1), None)
+        row = accounts_kept.ResetRow(id=new_id(), account_id=account.id, invitation=False,
+                                     expires_at=now + timedelta(hours=1), used_at=None)
         async with self.house.rooms["identity"].db.transaction() as tx:
             accounts_kept.RESETS.add(tx, row)
         return row.id
@@ -275,6 +276,11 @@ class World:
                     found[f"{room.name}.{name}"] = f"{len(rows)} rows, {hashlib.sha256(''.join(rows).encode()).hexdigest()}"
         return found
 
+    def fingerprints(self, context: str) -> set[str]:
+        """Of the requests whose answers are kept."""
+        with contextlib.closing(sqlite3.connect(self.house.settings.folder / f"{context}.db")) as reader:
+            return {fingerprint for (fingerprint,) in reader.execute("SELECT fingerprint FROM answered")}
+
     def audited(self, action: str) -> list[dict[str, Any]]:
         """Entries of this action, wherever they were written."""
         bodies = []
@@ -292,7 +298,7 @@ ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 async def a_world(folder: Path) -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
     KeyRing(folder / "keys", HeldClock(MONDAY - timedelta(days=1))).rotate()   # so that there are expired tokens
-    house = House(Settings(data=str(folder)), clock=clock, contexts=HOUSE)
+    house = House(Settings(data=str(folder), public_url="https://hospital.test"), clock=clock, contexts=HOUSE)
     await house.open()
     try:
         async with aiohttp.ClientSession() as http:

@@ -92,7 +92,7 @@ async def test_twenty_at_once_with_one_key_have_one_effect_and_one_answer(db: Da
             try:
                 return msgspec.to_builtins(await db.retry(book, db))
             except UniqueViolation as lost:
-                winner = await answer_before(db, once, lost_a_race=True)
+                winner = await answer_before(db, once)
                 return winner.answer if winner and lost.on == "answered" else lost
 
     answers = await asyncio.gather(*(asyncio.create_task(request()) for _ in range(20)))

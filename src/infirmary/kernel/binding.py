@@ -79,11 +79,11 @@ class Routes:
                                 include_in_schema=False, opt={"operation": operation})(handler)
 
     def _caller(self, request: Request[Any, Any, Any]) -> Caller:
-        given = request.headers.get("authorization")
-        if given is None:
+        given = request.headers.getall("authorization", [])
+        if not given:
             return NOBODY
-        kind, _, token = given.partition(" ")
-        if kind.lower() != "bearer" or not token:
+        kind, _, token = given[0].partition(" ")
+        if len(given) > 1 or kind.lower() != "bearer" or not token:   # of two, a proxy may have checked the other one
             raise NotSignedIn
         return self._authenticate(token)
 

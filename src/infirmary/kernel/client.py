@@ -45,7 +45,7 @@ async def ask_once(db: Database, key: str, operation: Operation, method: Callabl
                    given: dict[str, Any]) -> Any:
     """As `ask_service`, with an Idempotency-Key: asked again, the first answer comes back and nothing happens."""
     assert caller.account_id is not None   # nobody's keys cannot be told apart
-    once = once_of(operation.context, operation.name, caller.account_id, key, given)
+    once = once_of(operation.context, operation.name, caller.account_id, key, given, db.secret)
     before = await answer_before(db, once)
     if before is None:
         try:
@@ -53,7 +53,7 @@ async def ask_once(db: Database, key: str, operation: Operation, method: Callabl
                 return await ask_service(operation, method, caller, **given)
         except (Refusal, UniqueViolation):
             # Perhaps refused because the same request, sent twice at once, has just succeeded.
-            before = await answer_before(db, once, lost_a_race=True)
+            before = await answer_before(db, once)
             if before is None:
                 raise
     return msgspec.convert(before.answer, type=operation.answer)

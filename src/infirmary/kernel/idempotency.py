@@ -6,6 +6,7 @@ changed nothing may be tried again. Keys are forgotten after `KEPT`.
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,19 +53,19 @@ _before = ANSWERS.find(answered.c.principal == bindparam("principal"), answered.
 _forget = Statement(delete(answered).where(answered.c.answered_at < bindparam("before")))
 
 
-def once_of(context: str, operation: str, principal: UUID, key: str, given: Mapping[str, Any]) -> Once:
-    """The key on this request: the same when everything that was asked is the same."""
-    return Once(context, principal, operation, key, hashlib.sha256(msgspec.json.encode(given)).hexdigest())
+def once_of(context: str, operation: str, principal: UUID, key: str, given: Mapping[str, Any], secret: bytes = b"",
+            ) -> Once:
+    """The key on this request: the same when everything that was asked is the same.
 
-
-async def answer_before(db: Database, once: Once, *, lost_a_race: bool = False) -> Answered | None:
-    """What this key was answered with; refuses (422) when it stood on another request.
-
-    After a lost race it is asked in a writing transaction: that one ends after the winner's commit, which on SQLite
-    may still be under way.
+    The fingerprint is kept, and a request may hold a password: without the secret nobody can try passwords against it.
     """
-    async with db.transaction() if lost_a_race else db.reading() as asked:
-        found = await asked.one(_before, principal=once.principal, operation=once.operation, key=once.key)
+    return Once(context, principal, operation, key, hmac.digest(secret, msgspec.json.encode(given), hashlib.sha256).hex())
+
+
+async def answer_before(db: Database, once: Once) -> Answered | None:
+    """What this key was answered with; refuses (422) when it stood on another request."""
+    async with db.reading() as reading:
+        found = await reading.one(_before, principal=once.principal, operation=once.operation, key=once.key)
     if found is not None and found.fingerprint != once.fingerprint:
         raise KeyReused
     return found

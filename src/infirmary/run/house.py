@@ -78,6 +78,7 @@ class House:
             url = self.settings.database_url(context.name)
             await migrate.upgrade(url, context.migrations)
             db = await Database.open(url, context.name, clock=self.clock)
+            db.secret = self.secret("answers")
             kit = Kit(settings=self.settings, clock=self.clock, db=db, ask=self.ask, data=self.settings.folder,
                       master=self._master)
             made = context.service(kit)

@@ -1,6 +1,7 @@
 """Puts the pages together: templates with their filters, static files, and every module of pages."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context as TemplateContext
 
 from . import files
-from .i18n import language
+from .i18n import Language, language
 from .page import Pages, Site
 from .pages import PAGES
 
@@ -36,21 +37,16 @@ def templates(zone: Any) -> Environment:
     def day(context: TemplateContext, value: datetime | date) -> str:
         return language(context["lang"]).day(as_date(value), context["today"])
 
-    @pass_context
-    def written(context: TemplateContext, value: datetime | date) -> str:
-        return language(context["lang"]).full_day(as_date(value))
+    def written(words: Callable[[Language, date], str]) -> Any:
+        @pass_context
+        def said(context: TemplateContext, value: datetime | date) -> str:
+            return words(language(context["lang"]), as_date(value))
+
+        return said
 
     @pass_context
-    def monthday(context: TemplateContext, value: datetime | date) -> str:
-        return language(context["lang"]).month_day(as_date(value))
-
-    @pass_context
-    def named(context: TemplateContext, code: str) -> str:
+    def spoken(context: TemplateContext, code: str) -> str:
         return language(context["lang"]).named(code)
-
-    @pass_context
-    def longday(context: TemplateContext, value: datetime | date) -> str:
-        return language(context["lang"]).long_day(as_date(value))
 
     @pass_context
     def clock(context: TemplateContext, value: datetime) -> str:
@@ -67,8 +63,9 @@ def templates(zone: Any) -> Environment:
         today: date = context["today"]
         return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
-    made.filters |= {"day": day, "date": written, "monthday": monthday, "longday": longday, "time": clock, "datetime": moment,
-                     "age": age, "local": local, "spoken": named}
+    made.filters |= {"day": day, "date": written(Language.full_day), "monthday": written(Language.month_day),
+                     "longday": written(Language.long_day), "time": clock, "datetime": moment, "age": age, "local": local,
+                     "spoken": spoken}
     made.globals["static"] = lambda name: f"/static/{name}?v={manifest.get(name, '')}"
     return made
 

@@ -53,9 +53,8 @@ def _plain_letters(text: str) -> tuple[str, list[int]]:
 def _with_marks(text: str, spans: list[tuple[int, int]]) -> Markup:
     made, at = Markup(), 0
     for start, end in sorted(spans):
-        if end <= at:
-            continue
-        start = max(start, at)
-        made += escape(text[at:start]) + Markup("<mark>") + escape(text[start:end]) + Markup("</mark>")
-        at = end
+        if end > at:
+            begins = max(start, at)
+            made += escape(text[at:begins]) + Markup("<mark>") + escape(text[begins:end]) + Markup("</mark>")
+            at = end
     return made + escape(text[at:])

@@ -23,6 +23,7 @@ from infirmary.contexts.appointments.contract import (
 from infirmary.contexts.appointments.events import AppointmentBooked, AppointmentRequested
 from infirmary.kernel.access import NOBODY
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Reading
 from infirmary.kernel.errors import KeyReused, Malformed, NotFound, NotSignedIn, Refusal, RoleMayNot
 from infirmary.kernel.request import changed
 from infirmary.language import AUDITOR, CASHIER, DOCTOR, PATIENT, PHARMACIST
@@ -287,3 +288,13 @@ async def test_two_doctors_hours_do_not_mix(clinic: Clinic):
     await clinic.book(morning, at(9))
     with pytest.raises(SlotNotOffered):
         await clinic.book(evening, at(9))
+
+
+async def test_a_booking_asks_the_database_nothing_between_its_inserts(every_clinic: Clinic, monkeypatch):
+    """So it leaves in one round trip: a flush before the commit would be one more, and a transaction held open."""
+    clinic, doctor = every_clinic, await every_clinic.doctor()
+
+    async def flush(_: object) -> None:
+        pytest.fail("not in one piece")
+    monkeypatch.setattr(Reading, "_flush", flush)
+    assert (await clinic.book(doctor, at(9))).version == 1

@@ -29,7 +29,6 @@ from .contract import (
     Appointments,
     Because,
     BookAppointment,
-    Clash,
     Opening,
     OpenVisits,
     RescheduleAppointment,
@@ -130,9 +129,8 @@ class AppointmentsService(Appointments):
 
     async def reschedule(self, caller: Caller, appointment_id: UUID, body: RescheduleAppointment,
                          if_match: int | None = None) -> Appointment:
-        lost_a_race = False
         while True:
-            visit = await self._visit(caller, appointment_id, if_match, lost_a_race=lost_a_race)
+            visit = await self._visit(caller, appointment_id, if_match)
             doctor_id = body.doctor_id or visit.doctor_id
             caller.must_reach(patient_id=visit.patient_id, doctor_id=doctor_id)   # the new diary too
             by_staff = _by_staff(caller, visit.doctor_id, doctor_id)
@@ -145,7 +143,7 @@ class AppointmentsService(Appointments):
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
                 return await self.db.retry(self._reschedule, caller, visit, new)
             except StaleVersion:
-                lost_a_race = True
+                continue   # somebody was quicker: once more, with what they have made of it
             except (SlotNotOffered, UniqueViolation) as no:
                 raise await self._instead(no, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
@@ -186,14 +184,13 @@ class AppointmentsService(Appointments):
 
     async def _move(self, caller: Caller, appointment_id: UUID, if_match: int | None, move: Move,
                     reason: str = "") -> Appointment:
-        lost_a_race = False
-        while True:   # each time round, the visit has got further
-            visit = await self._visit(caller, appointment_id, if_match, lost_a_race=lost_a_race)
+        while True:   # again when somebody was quicker; each time round, the visit has got further
+            visit = await self._visit(caller, appointment_id, if_match)
             moved = visits.moved(visit, move, now=self.clock.now(), zone=self.zone, reason=reason)
             try:
                 return await self.db.retry(self._store, caller, moved, move)
             except StaleVersion:
-                lost_a_race = True
+                continue
 
     async def _store(self, caller: Caller, visit: Visit, move: Move) -> Appointment:
         """The compare-and-set comes first: only who changes the visit frees its time and says so."""
@@ -266,12 +263,9 @@ class AppointmentsService(Appointments):
 
     # Shared by the above
 
-    async def _visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None, *,
-                     lost_a_race: bool = False) -> Visit:
-        """After a lost race it is asked in a writing transaction: that one ends after the winner's commit, which on
-        SQLite may still be under way."""
-        async with self.db.transaction() if lost_a_race else self.db.reading() as asked:
-            visit = _there(await tables.VISITS.get(asked, appointment_id))
+    async def _visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:
+        async with self.db.reading() as reading:
+            visit = _there(await tables.VISITS.get(reading, appointment_id))
         caller.must_reach(visit)
         if if_match not in (None, visit.version):
             raise StaleVersion
@@ -287,18 +281,14 @@ class AppointmentsService(Appointments):
             return await self._offering(SlotNotOffered, "The doctor does not see patients at that time.", whose, schedule,
                                         wanted, minutes)
         time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
-        conflicts = (await self._conflicts(self.db.reading(), whose, time, own)
-                     or await self._conflicts(self.db.transaction(), whose, time, own))   # commits are under way
-        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[one.whose] for one in conflicts)) or "This time has just gone."
-        return await self._offering(TimeIsTaken, why, whose, schedule, wanted, minutes, conflicts=to_builtins(conflicts))
-
-    async def _conflicts(self, reading: Reading, whose: dict[str, UUID], time: range, own: UUID | None) -> list[Clash]:
         around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
-        async with reading:
+        async with self.db.reading() as reading:
             rows = await reading.all(tables.OCCUPIED, resources=list(whose.values()), since=time.start - around,
                                      until=time.stop + around)
-        return [clash for who, resource in whose.items() for clash in hours.clashes(
+        conflicts = [clash for who, resource in whose.items() for clash in hours.clashes(
             who, time, {row.grain for row in rows if row.resource_id == resource and row.appointment_id != own})]
+        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[one.whose] for one in conflicts)) or "This time has just gone."
+        return await self._offering(TimeIsTaken, why, whose, schedule, wanted, minutes, conflicts=to_builtins(conflicts))
 
     async def _offering(self, refusal: type[Refusal], why: str, whose: dict[str, UUID], schedule: Schedule,
                         wanted: datetime, minutes: int | None, **more: Any) -> Refusal:

@@ -12,8 +12,7 @@ from msgspec import Struct, structs
 from sqlalchemy import Column, Index, MetaData, String, Table, bindparam, select
 
 from infirmary.kernel.database.columns import Id, Json, UtcDateTime
-from infirmary.kernel.database.db import Reading, Transaction
-from infirmary.kernel.database.migrate import with_kernel_tables
+from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 
 from . import domain

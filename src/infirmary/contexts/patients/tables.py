@@ -30,8 +30,7 @@ from sqlalchemy import (
 )
 
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
-from infirmary.kernel.database.db import Reading, Transaction
-from infirmary.kernel.database.migrate import with_kernel_tables
+from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 

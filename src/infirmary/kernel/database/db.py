@@ -167,6 +167,7 @@ class Database:
     def __init__(self, driver: Driver, context: str, clock: Clock | None = None) -> None:
         self.driver, self.context, self.clock = driver, context, clock or SystemClock()
         self.facts_waiting = asyncio.Event()
+        self.secret = b""   # the installation's own, for digests of what must not be guessed from them
 
     @classmethod
     async def open(cls, url: str, context: str, *, clock: Clock | None = None, size: int = 12) -> Database:

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, MetaData, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from . import columns
-from .db import Database, with_kernel_tables
+from .db import Database
 from .errors import DatabaseError, Transient
 from .statement import Query
 from .unique import name_unique
@@ -32,7 +32,7 @@ from .unique import name_unique
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
-__all__ = ["check", "pending", "upgrade", "with_kernel_tables", "write"]
+__all__ = ["check", "pending", "upgrade", "write"]
 
 T = TypeVar("T")
 PATIENCE = 60   # seconds to wait for another process that migrates the same database

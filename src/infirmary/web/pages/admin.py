@@ -17,6 +17,8 @@ from infirmary.system import StillFails, System
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Told
 
+from .desk import search
+
 T = TypeVar("T")
 pages = Pages()
 HOSPITAL, DELIVERIES, SYSTEM = "/admin", "/admin/deliveries", "/admin/system"
@@ -39,7 +41,7 @@ async def hospital(page: Page) -> Response[Any]:
     figures, needs = await asyncio.gather(page.ask(Reports).hospital(page.caller, period=period), _needs(page))
     if figures.requested_now:
         needs = [_requests(page, figures), *needs]
-    return await page.render("admin/hospital.html", here=HOSPITAL, figures=figures, period=period.value, needs=needs,
+    return await page.render("admin/hospital.html", here=HOSPITAL, search=search(page), figures=figures, period=period.value, needs=needs,
                              periods=[(one.value, _period(page, one)) for one in Period],
                              months={one.month: _month(page, one.month) for one in figures.no_shows_by_month})
 
@@ -102,7 +104,7 @@ async def _deliveries(page: Page, *, refusal: Told | None = None, status: int = 
     wanted = DeliveryStatus(asked) if asked in set(DeliveryStatus) else None
     found = await page.ask(Notifications).deliveries(page.caller, status=wanted, cursor=page.query.get("cursor"), limit=50)
     more = {"cursor": found.next_cursor, **({"status": asked} if wanted else {})} if found.next_cursor else None
-    return await page.render("admin/deliveries.html", status=status, here=DELIVERIES, items=found.items, wanted=asked,
+    return await page.render("admin/deliveries.html", status=status, here=DELIVERIES, search=search(page), items=found.items, wanted=asked,
                              more="?" + urlencode(more) if more else "", refusal=refusal,
                              caught=page.settings.mail.port == 0)
 
@@ -128,7 +130,7 @@ async def system(page: Page) -> Response[Any]:
 
 async def _system(page: Page, *, refusal: Told | None = None, status: int = 200) -> Response[Any]:
     services, parked = await asyncio.gather(page.ask(System).services(page.caller), page.ask(System).parked(page.caller))
-    return await page.render("admin/system.html", status=status, here=SYSTEM, services=services, refusal=refusal, lagging=LAGGING,
+    return await page.render("admin/system.html", status=status, here=SYSTEM, search=search(page), services=services, refusal=refusal, lagging=LAGGING,
                              parked=sorted(parked, key=lambda one: one.parked_at, reverse=True))
 
 

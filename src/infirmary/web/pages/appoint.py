@@ -34,7 +34,7 @@ from infirmary.language import DOCTOR
 from infirmary.web import deeds, forms
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, alternatives, slot_of, slot_value, told
-from infirmary.web.typed import a_day, an_id, plain, typed_clock
+from infirmary.web.typed import a_day, an_id, monday, plain, typed_clock
 
 from . import diary, doctor, visits
 from .desk import ROLES
@@ -159,11 +159,10 @@ async def _patient(page: Page, wish: Wish) -> Patient | None:
 
 async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any) -> dict[str, Any]:
     """The chosen day with its free times, and the days around it."""
-    soonest = page.local(who.next.starts_at).date() if who.next else page.today
+    soonest = max(page.local(who.next.starts_at).date() if who.next else page.today, a_day(asked.get("from", "")) or page.today)
     later = int(asked["in"]) if asked.get("in", "").isdecimal() and len(asked["in"]) < 4 else None
     wanted = a_day(asked.get("day", "")) or (page.today + timedelta(days=later) if later is not None else soonest)
-    wanted = max(wanted, page.today)
-    first = a_day(asked.get("from", "")) or max(page.today, wanted - timedelta(days=3))
+    first = monday(a_day(asked.get("from", "")) or wanted)
     start = datetime.combine(first, time(), page.settings.hospital.tz)
     slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS),
                                                 doctor_id=who.doctor_id)).items
@@ -176,9 +175,8 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
             "times": [Time(slot_value(one.doctor_id, one.starts_at), page.local(one.starts_at)) for one in by_day.get(wanted, [])],
             "days": [DayOf(day, address(day=day, **{"from": first}), len(by_day.get(day, [])))
                      for day in (first + timedelta(days=n) for n in range(DAYS))],
-            "earlier": address(**{"from": max(page.today, first - timedelta(days=DAYS)),
-                                  "day": max(page.today, first - timedelta(days=DAYS))}) if first > page.today else "",
-            "later": address(**{"from": first + timedelta(days=DAYS), "day": first + timedelta(days=DAYS)})}
+            "earlier": address(**{"from": max(monday(page.today), first - timedelta(days=DAYS))}) if first > page.today else "",
+            "later": address(**{"from": first + timedelta(days=DAYS)})}
 
 
 # --- doing it ----------------------------------------------------------------------------------------------------------

@@ -102,8 +102,8 @@ def _words(code: str) -> str:
 async def _patient_meant(page: Page, text: str) -> tuple[UUID | None, Told | None]:
     """An id, or for those who may look into the register a number or a name that fits one person."""
     _ = page.language.gettext
-    if not text or (patient_id := an_id(text)) is not None:
-        return (an_id(text) if text else None), None
+    if not text or an_id(text) is not None:
+        return an_id(text), None
     if ADMIN not in page.caller.roles:
         return None, Told(_("The register is not open to you"), _("Choose a patient by the sign that stands in the list."), [], icon="lock")
     found = (await page.ask(Patients).search(page.caller, q=text[:100], limit=6)).items

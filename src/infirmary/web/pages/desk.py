@@ -29,6 +29,11 @@ ARRIVALS = 12
 STILL_COMING = timedelta(hours=2)   # how long somebody booked who has not come stays among the arrivals
 
 
+def search(page: Page) -> dict[str, str]:
+    """The field in the top bar, on pages that do not search themselves."""
+    return {"href": DESK, "placeholder": page.language.gettext("Find a patient")}
+
+
 class Row(Struct, frozen=True):
     """A patient found, with what was searched for marked, and their next visit of today."""
 

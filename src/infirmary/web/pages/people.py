@@ -95,7 +95,7 @@ async def doctors(page: Page) -> Response[Any]:
         _departments(page), page.ask(Appointments).earliest(page.caller))
     return await page.render(
         "admin/doctors.html", here=DOCTOR.path, doctors=found.items, q=q, department_id=department_id or "",
-        more=_more(page, found.next_cursor), departments=_options(page, every, page.language.gettext("all departments")),
+        more=_more(page, found.next_cursor), departments=_options(every, page.language.gettext("all departments")),
         next_free={one.doctor_id: page.local(one.next.starts_at) if one.next else None for one in openings})
 
 
@@ -114,7 +114,7 @@ def _more(page: Page, cursor: str | None) -> str:
     return "?" + urlencode({**page.query, "cursor": cursor}) if cursor else ""
 
 
-def _options(page: Page, every: list[Department], none: str) -> list[tuple[str, str]]:
+def _options(every: list[Department], none: str) -> list[tuple[str, str]]:
     return [("", none), *((str(one.id), one.name) for one in every)]
 
 
@@ -136,7 +136,7 @@ async def _show(page: Page, kind: Kind, thing: Any, *, values: dict[str, str] | 
     return await page.render(
         kind.template, status=status, here=kind.path, kind=kind, thing=thing, values=values, errors=errors or {},
         changed=changed, refusal=refusal, ask=page.query.get("ask", ""), works=_works(page),
-        departments=_options(page, await _departments(page), page.language.gettext("Choose one") if kind is DOCTOR
+        departments=_options(await _departments(page), page.language.gettext("Choose one") if kind is DOCTOR
                              else page.language.gettext("all of them")),
         standing=await _standing(page, thing.id) if kind is DOCTOR and thing is not None else 0)
 
@@ -196,7 +196,7 @@ async def _save(page: Page, kind: Kind) -> Response[Any]:
 
 
 async def _differences(page: Page, kind: Kind, now: Any) -> list[tuple[str, str, str]]:
-    there, names = _values(now), dict(_options(page, await _departments(page), "")) | dict(_works(page))
+    there, names = _values(now), dict(_options(await _departments(page), "")) | dict(_works(page))
     return [(page.language.gettext(label), names.get(there[name], there[name]),
              names.get(page.form.get(name, ""), page.form.get(name, "")))
             for name, label in kind.fields.items() if there[name] != page.form.get(name, "").strip()]

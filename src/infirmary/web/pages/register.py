@@ -27,7 +27,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, Way, told
 from infirmary.web.typed import plain, typed_date
 
-from .desk import ROLES
+from .desk import ROLES, search
 
 pages = Pages()
 REGISTER = "/desk/register"
@@ -92,7 +92,7 @@ async def register_form(page: Page) -> Response[Any]:
 
 async def _show(page: Page, *, values: dict[str, str], errors: dict[str, str] | None = None, status: int = 200,
                 alike: list[Alike] | None = None, refusal: Told | None = None) -> Response[Any]:
-    return await page.render("desk/register.html", status=status, here=REGISTER, values=values, errors=errors or {},
+    return await page.render("desk/register.html", status=status, here=REGISTER, search=search(page), values=values, errors=errors or {},
                              alike=alike or [], refusal=refusal, understood=_understood(page), settled=_settled(page, alike or []),
                              **_options(page))
 
@@ -158,7 +158,7 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
         ask(page.caller, patient_id=patient.id, from_=midnight, limit=50),
         ask(page.caller, patient_id=patient.id, to=midnight, newest_first=True, limit=25, cursor=page.query.get("past")))
     return await page.render(
-        "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", patient=patient,
+        "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page), patient=patient,
         coming=coming.items, past=past.items, more=f"?past={past.next_cursor}" if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
         refusal=_not_closed(page, refusal, [one for one in coming.items if one.status in LIVE], patient) if refusal else None)
@@ -193,7 +193,7 @@ def _shown(page: Page, patient: Patient) -> dict[str, str]:
 async def _edit(page: Page, patient: Patient, *, values: dict[str, str], errors: dict[str, str] | None = None,
                 changed: list[tuple[str, str, str]] | None = None, refusal: Told | None = None,
                 status: int = 200) -> Response[Any]:
-    return await page.render("desk/edit.html", status=status, here="/desk", patient=patient, values=values,
+    return await page.render("desk/edit.html", status=status, here="/desk", search=search(page), patient=patient, values=values,
                              errors=errors or {}, changed=changed, refusal=refusal, **_options(page))
 
 

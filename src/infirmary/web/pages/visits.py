@@ -18,7 +18,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import step_text
 from infirmary.web.typed import a_day, an_id
 
-from .desk import ROLES
+from .desk import ROLES, search
 
 pages = Pages()
 VISITS = "/desk/visits"
@@ -51,7 +51,7 @@ async def visits(page: Page) -> Response[Any]:
         return VISITS + ("?" + urlencode(made) if made else "")
 
     return await page.render(
-        "desk/visits.html", here=VISITS, rows=[_row(page, one) for one in found.items], day=day, every=every,
+        "desk/visits.html", here=VISITS, search=search(page), rows=[_row(page, one) for one in found.items], day=day, every=every,
         before=address(day=day - timedelta(days=1)), after=address(day=day + timedelta(days=1)), today_href=address(day=""),
         more=address(cursor=found.next_cursor) if found.next_cursor else "", back=address(),
         departments=[("", page.language.gettext("all departments")), *((str(one.id), one.name) for one in departments.items)],
@@ -94,7 +94,7 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
     history = [{"at": page.local(step.at), "text": step_text(step, before, page.language.gettext), "by": step.by}
                for before, step in zip([None, *steps], steps, strict=False)]
     return await page.render(
-        "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, visit=one, history=history[::-1],
+        "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one, history=history[::-1],
         patient=await _patient(page, one), deeds=deeds.open_to(page, one), ask=ask or page.query.get("ask", ""),
         back=forms.own(page.form.get("back") or page.query.get("back", "")), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)
