@@ -49,10 +49,17 @@ def script(sent: Sequence[tuple[str, Sequence[Any]]], *, chosen: dict[UUID, str]
             case int():
                 return f"(:grain + {value - grain})" if abs(value - grain) < 288 else str(value)
             case datetime() | date():
-                return f"'{value.isoformat()}'"
+                return text(value.isoformat())
             case list() | tuple():
                 return f"ARRAY[{', '.join(map(literal, value))}]"
-        return "'" + str(value).replace("'", "''").replace(":", "\\u003a" if str(value).startswith("{") else ":") + "'"
+        return text(str(value))
+
+    def text(value: str) -> str:
+        """A literal without a colon: pgbench takes what follows one for a variable, inside quotes too."""
+        if value.startswith(("{", "[")):   # JSON: a blank after those between, an escape for those within
+            value = re.sub(r'(?<!"):', r"\\u003a", value).replace('":', '": ')
+            return "'" + value.replace("'", "''") + "'"
+        return "('" + value.replace("'", "''").replace(":", "' || chr(58) || '") + "')"
 
     lines = []
     for sql, args in sent:

@@ -5,10 +5,12 @@ unknown fields, required headers) is exactly what is enforced, and every refusal
 """
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from inspect import Parameter
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -115,11 +117,13 @@ class Reader:
         hints = operation.hints
         self._paths = [(name, hints[name]) for name in operation.path_names]
         defaults = {p.name: p.default for p in operation.parameters}
-        fields = [(name, hints[name]) if defaults[name] is Parameter.empty else (name, hints[name], defaults[name])
-                  for name in operation.query_names]
+        kinds = {name: _present(hints[name]) for name in operation.query_names}
+        fields = [(name, kind) if defaults[name] is Parameter.empty else (name, kind, defaults[name])
+                  for name, kind in kinds.items()]
         self._query = msgspec.defstruct(f"{operation.name}_query", sorted(fields, key=len),
                                         rename={name: wire_name(name) for name in operation.query_names},
                                         forbid_unknown_fields=True)
+        self._numbers = {wire_name(name) for name, kind in kinds.items() if _plain(kind) in (int, float, bool)}
         self._body = None if operation.body is None or operation.form else msgspec.json.Decoder(operation.body)
 
     async def __call__(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
@@ -144,9 +148,12 @@ class Reader:
         return given
 
     def _from_query(self, raw: bytes) -> Any:
-        pairs = _pairs(raw)
+        given: dict[str, Any] = {**_pairs(raw)}
+        for name in self._numbers & given.keys():   # all the others are written as text in JSON too
+            with contextlib.suppress(msgspec.DecodeError):
+                given[name] = msgspec.json.decode(given[name])
         try:
-            return msgspec.convert(pairs, type=self._query, strict=False)
+            return msgspec.convert(given, type=self._query)
         except msgspec.ValidationError as error:
             raise malformed(error) from error
 
@@ -189,6 +196,18 @@ def _pairs(raw: bytes) -> dict[str, str]:
     if any("\0" in text for pair in pairs for text in pair):
         raise Malformed(errors=[FieldError("", "Leave out the character U+0000.")])
     return found
+
+
+def _present(kind: Any) -> Any:
+    """What a parameter may be when it is there: `X | None` is X, as the text "null" is no value."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return Union[tuple(one for one in get_args(kind) if one is not NoneType)]   # noqa: UP007 – made at run time
+
+
+def _plain(kind: Any) -> Any:
+    """The type itself, without what `Annotated` says about it."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 _AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)

@@ -11,6 +11,7 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
 from . import request as context
@@ -37,12 +38,31 @@ def build_app(handlers: Sequence[ControllerRouterHandler]) -> ASGIApp:
     """The ASGI app: routes, and every refusal of the framework itself as problem+json."""
 
     def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        return refused(_as_refusal(error))
+        answer = refused(_as_refusal(error))
+        if isinstance(error, MethodNotAllowedException):
+            answer.headers["Allow"] = ", ".join(sorted((error.headers or {}).get("allow", "").split(", ")))
+        return answer
 
-    app = Litestar(list(handlers), openapi_config=None, logging_config=None,
+    app = Litestar([*_options(handlers), *handlers], openapi_config=None, logging_config=None,
                    exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
                    request_max_body_size=BODY_LIMIT)
     return Observed(app)
+
+
+def _options(handlers: Sequence[ControllerRouterHandler]) -> list[HTTPRouteHandler]:
+    """OPTIONS of every path. The framework would name only the methods of the handler that it meets first."""
+    allowed: dict[str, set[str]] = {}
+    for handler in handlers:
+        if isinstance(handler, HTTPRouteHandler):
+            for path in handler.paths:
+                allowed.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+
+    def answering(path: str, methods: str) -> HTTPRouteHandler:
+        async def options() -> Response[None]:
+            return Response(None, headers={"Allow": methods})
+        return HTTPRouteHandler(path, http_method="OPTIONS", status_code=204, include_in_schema=False)(options)
+
+    return [answering(path, ", ".join(sorted(methods))) for path, methods in allowed.items()]
 
 
 def _as_refusal(error: Exception) -> Refusal:

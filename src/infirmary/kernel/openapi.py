@@ -26,6 +26,9 @@ from .errors import (
 )
 
 _REF = "#/components/schemas/{name}"
+_SECONDS = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before asking again."}}
+_HEADERS: dict[int, Any] = {   # what a refusal with this status says in its head
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer"}}, 429: _SECONDS, 503: _SECONDS}
 
 
 def document(contracts: Iterable[type[Contract]], *, title: str, version: str) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def _responses(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
         "description": "Done.", "headers": headers, "content": {operation.media: {"schema": shape}}}}
     for status, refusals in sorted(_refusals(operation).items()):
         found[str(status)] = {
-            "description": " / ".join(sorted({refusal.code for refusal in refusals})),
+            "description": " / ".join(sorted({refusal.code for refusal in refusals})), "headers": _HEADERS.get(status, {}),
             "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}}
     return found
 

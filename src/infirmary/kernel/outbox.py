@@ -44,6 +44,7 @@ kernel_tables = MetaData()
 ATTEMPTS = 6                       # then the consumer parks the fact
 BACK_OFF = timedelta(seconds=.2)   # doubled at each attempt: 0.2 s to 6 s, some 12 s in all
 INBOX_KEPT = timedelta(days=30)
+GATHER = .02   # seconds that a woken relay waits for company: a batch costs little more than one fact
 
 outbox = Table(
     "outbox", kernel_tables,
@@ -201,12 +202,14 @@ class Relay:
             self._db.facts_waiting.clear()
             try:
                 if await self._db.retry(self.once):
+                    await asyncio.sleep(GATHER)
                     continue
             except Exception as error:   # noqa: BLE001 – a database that is away comes back; the relay must outlive it
                 log.warning("relay_failed", context=self._db.context, error=type(error).__name__)
             try:
                 async with asyncio.timeout(idle):
                     await self._db.facts_waiting.wait()
+                await asyncio.sleep(GATHER)
             except TimeoutError:
                 pass
 

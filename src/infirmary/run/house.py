@@ -38,6 +38,7 @@ from .system import SystemService
 log = structlog.get_logger()
 C = TypeVar("C", bound=Contract)
 REVOCATIONS_EVERY = 2.0   # seconds
+POOL = 8   # connections per context and process; more only queue in the database
 
 
 @dataclass
@@ -77,7 +78,7 @@ class House:
         for context in self.contexts:
             url = self.settings.database_url(context.name)
             await migrate.upgrade(url, context.migrations)
-            db = await Database.open(url, context.name, clock=self.clock)
+            db = await Database.open(url, context.name, clock=self.clock, size=POOL)
             db.secret = self.secret("answers")
             kit = Kit(settings=self.settings, clock=self.clock, db=db, ask=self.ask, data=self.settings.folder,
                       master=self._master)

@@ -23,8 +23,8 @@ def handler(folder: Path) -> HTTPRouteHandler:
     packed = {name: gzip.compress(content, 9) for name, content in found.items() if name.endswith(PACKED)}
 
     @get("/static/{name:path}", include_in_schema=False)
-    async def static(request: Request[Any, Any, Any], name: Path) -> Response[bytes]:
-        asked = str(name).lstrip("/")
+    async def static(request: Request[Any, Any, Any]) -> Response[bytes]:
+        asked = str(request.path_params["name"]).lstrip("/")
         if asked not in found:
             return refused(NoSuchPath())
         headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}

@@ -168,6 +168,12 @@ def test_no_zone_has_changed_its_clocks_twice_while_they_are_not_looked_at():
         assert min(gaps, default=hours.PROBE) >= hours.PROBE, key
 
 
+def test_wall_time_on_five_minutes_is_an_instant_on_five_minutes_so_visits_never_share_a_grain():
+    for key in ZONES:
+        for change in [datetime(1973, 1, 1, tzinfo=UTC), *CHANGES[key]]:
+            assert change.astimezone(ZoneInfo(key)).utcoffset() % timedelta(seconds=hours.GRAIN) == timedelta(0), key
+
+
 def walls(schedule: Schedule, day: date, zone: ZoneInfo) -> list[str]:
     since, until = hours.start_of_day(day, zone), hours.start_of_day(day + DAY, zone)
     return [f"{slot.starts_at.astimezone(zone):%H:%M%z}" for slot in hours.free(schedule, since, until, zone)]

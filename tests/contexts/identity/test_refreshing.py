@@ -5,11 +5,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from infirmary.contexts.identity import tables
 from infirmary.contexts.identity.contract import AmendAccount, RefreshRefused, Tokens
-from infirmary.contexts.identity.domain import PATIENT_STAY, REUSE_GRACE, STAFF_STAY
+from infirmary.contexts.identity.domain import PATIENT_STAY, REUSE_GRACE, STAFF_STAY, State
 from infirmary.contexts.identity.events import RefreshTokenReused
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.statement import Statement
 from infirmary.kernel.errors import Malformed
 from infirmary.language import Role
 
@@ -135,5 +138,14 @@ async def test_a_patient_who_becomes_staff_is_signed_in_no_longer_than_staff(doo
     tokens = await door.signs_in("both@example.test")
     await door.ask.amend_account(admin, made.id, AmendAccount(roles=[Role.PATIENT, Role.NURSE]), 1)
     door.wait(hours=12)
+    with pytest.raises(RefreshRefused):
+        await door.refreshes(tokens)
+
+
+async def test_an_account_that_was_disabled_behind_our_back_is_not_renewed_either(door: Door) -> None:
+    await door.registers()
+    tokens = await door.signs_in()
+    async with door.db.transaction() as tx:
+        await tx.run(Statement(update(tables.account).values(state=State.DISABLED)))
     with pytest.raises(RefreshRefused):
         await door.refreshes(tokens)

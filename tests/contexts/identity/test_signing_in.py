@@ -10,6 +10,7 @@ import pytest
 from infirmary.contexts.identity import tables
 from infirmary.contexts.identity.contract import (
     AmendAccount,
+    NewPassword,
     RefreshRefused,
     TokenRequest,
     Tokens,
@@ -79,6 +80,28 @@ async def test_only_the_right_password_of_an_active_account_signs_in(door: Door)
     for who in ("invited", "disabled"):
         with pytest.raises(WrongCredentials):
             await door.signs_in(f"{who}@example.test")
+    assert len(await door.audited("session.refused")) == 2
+
+
+@pytest.mark.parametrize("meanwhile", ["disabled", "another password"])
+async def test_what_changes_while_the_password_is_looked_at_counts(
+        any_door: Door, monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> None:
+    door = any_door
+    made = await door.opens("nurse@example.test", Role.NURSE)
+    proved = door.service.proved
+
+    async def slowly_proved(email_key: str, stored: str | None, password: str) -> bool:
+        right = await proved(email_key, stored, password)
+        if meanwhile == "disabled":
+            await door.ask.amend_account(admin, made.id, AmendAccount(disabled=True), 1)
+        else:
+            await door.ask.reset_password(NOBODY, NewPassword(await door.gets_a_link(made.email), "a better password"))
+        return right
+
+    monkeypatch.setattr(door.service, "proved", slowly_proved)
+    with pytest.raises(WrongCredentials):
+        await door.signs_in(made.email)
+    assert await door.count(tables.session) == 0
 
 
 async def test_a_password_is_the_same_however_the_keyboard_composes_it(door: Door) -> None:

@@ -60,9 +60,10 @@ def test_the_year_is_compared_where_the_hospital_is():
     assert domain.when(datetime(2026, 12, 31, 20, 0, tzinfo=UTC), tz=auckland, now=NOW) == "Fri 1 Jan 2027, 09:00"
 
 
-def test_a_request_is_the_doctors_to_answer_and_nobody_elses():
+def test_a_request_is_the_doctors_to_answer_and_confirmed_to_the_patient():
     told = by_owner(a_visit(AppointmentRequested))
-    assert list(told) == [okafor.id]
+    assert told.keys() == {okafor.id, mary.id}
+    assert told[mary.id].title == "You asked for Thu 26 Nov, 09:20"
     assert told[okafor.id].title == f"{MARY} asks for Thu 26 Nov, 09:20"
     assert told[okafor.id].link == "/doctor/today"
 

@@ -149,6 +149,7 @@ _FREE = Statement(delete(occupancy).where(
     or_(occupancy.c.grain < bindparam("keep_since"), occupancy.c.grain >= bindparam("keep_until")),
     occupancy.c.appointment_id == bindparam("appointment_id")))
 
+
 class Change:
     """A compare-and-set of some columns on the version: True when it is this one that made the visit's new version.
 

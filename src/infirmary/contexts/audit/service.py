@@ -37,7 +37,7 @@ class AuditService(Audit):
         try:
             await self._keep(entry)
         except UniqueViolation as clash:
-            if clash.on == tables.audit_actor.name:   # another entry has just brought the same name
+            if clash.on == tables.audit_term.name:   # another entry has just brought the same name or action
                 await self._keep(entry)
             elif clash.on != tables.audit_event.name:   # kept is kept, however late it comes again
                 raise
@@ -52,9 +52,9 @@ def _filters(actor: str | None, action: str | None, **others: Any) -> dict[str, 
     if actor and (account_id := domain.account_of(actor)):
         found["actor_id"] = account_id
     elif actor and actor.strip():
-        found["actor_name"] = tables.containing(actor)
+        found["actor_key_like"] = tables.containing(actor)
     if action and action.endswith("."):
-        found["actions"] = tables.beginning(action)
+        found["action_like"] = tables.beginning(action)
     elif action:
         found["action"] = action
     return found

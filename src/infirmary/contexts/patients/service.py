@@ -1,6 +1,7 @@
 """Use cases of the register."""
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import date
 from uuid import UUID
@@ -150,14 +151,19 @@ class PatientsService(Patients):
 
     async def visit_arranged(self, event: VisitChanged, fact: Fact) -> None:
         """From now until a year after the visit, its doctor treats this patient."""
-        await self._relate(event, fact, tables.CareRelation(
+        await self._relate(fact, tables.CareRelation(
             event.aggregate, event.doctor_id, event.patient_id, event.ends_at + domain.STAYS_TREATING, event.version))
 
     async def visit_called_off(self, event: VisitChanged, fact: Fact) -> None:
-        await self._relate(event, fact, tables.CareRelation(
+        await self._relate(fact, tables.CareRelation(
             event.aggregate, event.doctor_id, event.patient_id, None, event.version))
 
-    async def _relate(self, event: VisitChanged, fact: Fact, relation: tables.CareRelation) -> None:
+    async def _relate(self, fact: Fact, relation: tables.CareRelation) -> None:
+        if relation.version == 1:   # nearly always the first we hear of it: one trip to the database, no question
+            with contextlib.suppress(UniqueViolation):
+                async with self.db.transaction(once=fact.id) as tx:
+                    tables.RELATIONS.add(tx, relation)
+                return
         async with self.db.transaction(once=fact.id) as tx:
             await tables.relate(tx, relation)
 

@@ -292,10 +292,10 @@ def _literal(typed: str) -> str:
 
 # Who may be the same person
 
-_open = select(patient).where(patient.c.retired_at.is_(None)).limit(CANDIDATES)
-_by_contact = Query(_open.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
+_some = select(patient).limit(CANDIDATES)   # none of them closed: those have no words
+_by_contact = Query(_some.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
     or_(_between("phone"), patient_word.c.word == bindparam("email"))))), Stored)
-_by_birth_and_name = Query(_open.where(*(patient.c.id.in_(select(patient_word.c.patient_id).where(
+_by_birth_and_name = Query(_some.where(*(patient.c.id.in_(select(patient_word.c.patient_id).where(
     patient_word.c.word.in_(bindparam(name, expanding=True)))) for name in ("births", "names"))), Stored)
 
 

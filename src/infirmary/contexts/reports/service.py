@@ -1,6 +1,7 @@
 """What reports does: it takes in the facts of the other contexts, and answers with figures."""
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import date
 
@@ -12,6 +13,7 @@ from infirmary.contexts.staff.events import DepartmentChanged
 from infirmary.kernel.access import Caller
 from infirmary.kernel.context import Kit
 from infirmary.kernel.database.db import Reading
+from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.events import Fact
 
 from . import domain, tables
@@ -84,6 +86,11 @@ class ReportsService(Reports):
         return figures
 
     async def record_visit(self, event: VisitChanged, fact: Fact) -> None:
+        if event.version == 1:   # nearly always the first we hear of it: one trip to the database, no question
+            with contextlib.suppress(UniqueViolation):
+                async with self.db.transaction(once=fact.id) as tx:
+                    VISITS.add(tx, domain.visit_after(None, event, happened_at=fact.happened_at, zone=self.zone))
+                return
         async with self.db.transaction(once=fact.id) as tx:
             before = await VISITS.get(tx, event.aggregate)
             if before is not None:

@@ -141,24 +141,30 @@ class Transaction(Reading):
         if inside_transaction():   # on SQLite it would wait for its own turn for ever, elsewhere drain the pool
             raise RuntimeError("a transaction is already open in this task")
         self._mark = _opened_by.set(asyncio.current_task())
-        if self._once is not None:   # asked first: the body must not run twice, not even to be rolled back
-            try:
-                self.add(INBOX.insert, [Handled(self._once, self._db.clock.now())])
-                await self._flush()
-            except BaseException as error:
-                _opened_by.reset(self._mark)
-                await self._session.rollback()
-                if isinstance(error, UniqueViolation):
-                    raise AlreadyHandled(f"{self._db.context} has handled {self._once}") from error
-                raise
+        if self._once is not None:   # leaves first of all, with whatever leaves first: one that only inserts is one trip
+            self.add(INBOX.insert, [Handled(self._once, self._db.clock.now())])
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:
         _opened_by.reset(self._mark)
-        await super().__aexit__(kind, error, trace)
+        try:
+            await super().__aexit__(kind, error, trace)
+        except UniqueViolation as taken:
+            await self._refuse_if_handled(taken)
+            raise
+        if isinstance(error, UniqueViolation):
+            await self._refuse_if_handled(error)
         if self._facts and kind is None:
             self._db.facts_waiting.set()
+
+    async def _refuse_if_handled(self, taken: UniqueViolation) -> None:
+        """Rows that leave together may run into the inbox or into the effect itself: the inbox says which it was."""
+        if self._once is None:
+            return
+        async with self._db.reading() as reading:
+            if await INBOX.get(reading, self._once):
+                raise AlreadyHandled(f"{self._db.context} has handled {self._once}") from taken
 
 
 class Database:

@@ -135,5 +135,6 @@ async def business_hours(page: Page) -> Response[Any]:
 def moved(page: Page, text: str, undo: str) -> Response[Any]:
     """The answer to the calendar's own question: done, with a toast."""
     response = page.json({})
+    response.status_code = 200
     response.headers["HX-Trigger"] = json.dumps({"toast": {"text": text, "undo": undo}})
     return response

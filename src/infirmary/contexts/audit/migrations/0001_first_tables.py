@@ -34,10 +34,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal", "operation", "key")
     )
     op.create_index("answered_answered_at", "answered", ["answered_at"], unique=False)
-    op.create_table("audit_actor",
-        sa.Column("name", sa.String(length=191), nullable=False),
-        sa.PrimaryKeyConstraint("name")
-    )
     op.create_table("audit_event",
         sa.Column("id", Id(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
@@ -61,6 +57,11 @@ def upgrade() -> None:
     op.create_index("audit_event_by_name", "audit_event", ["actor_key", "at", "id"], unique=False)
     op.create_index("audit_event_by_patient", "audit_event", ["patient_id", "at", "id"], unique=False)
     op.create_index("audit_event_by_time", "audit_event", ["at", "id"], unique=False)
+    op.create_table("audit_term",
+        sa.Column("field", sa.String(length=20), nullable=False),
+        sa.Column("text", sa.String(length=191), nullable=False),
+        sa.PrimaryKeyConstraint("field", "text")
+    )
     op.create_table("inbox",
         sa.Column("fact_id", Id(), nullable=False),
         sa.Column("handled_at", UtcDateTime(), nullable=False),

@@ -73,6 +73,8 @@ class NotificationsService(Notifications):
     async def _tell(self, event: Event, fact: Fact, told: list[tuple[Recipient, domain.Message]], *,
                     subject_id: UUID | None = None) -> None:
         """Inbox and e-mail together, once per fact and person; for who is patient and doctor, the patient's news."""
+        if not told:   # nobody has an account: no effect, so nothing to remember
+            return
         now = self.clock.now()
         each = sorted({to.account_id: (to, message) for to, message in reversed(told)}.items())
         try:
@@ -85,9 +87,8 @@ class NotificationsService(Notifications):
                                 one.mail_title, one.body, one.link, one.label, DeliveryStatus.PENDING, 0, "", now, now,
                                 None)
                     for account, (to, one) in each))
-                if each:
-                    tx.audit("notification.written", ME, subject_id=subject_id, entity=f"fact/{fact.id}",
-                             about=fact.kind, people=str(len(each)))
+                tx.audit("notification.written", ME, subject_id=subject_id, entity=f"fact/{fact.id}",
+                         about=fact.kind, people=str(len(each)))
         except UniqueViolation:   # told before, longer ago than the kernel's inbox remembers
             return
         self.sender.wake()

@@ -1,0 +1,113 @@
+"""Who may open which staff page: the table below is the promise, and every page must stand in it."""
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from infirmary.language import ADMIN, AUDITOR, DOCTOR, NURSE, RECEPTION, Role
+from infirmary.web.pages import accounts, admin, appoint, audit, desk, diary, doctor, hours, mail, people, register, visits
+
+from .conftest import EVERY_ROLE, Hospital, NoMails, a_copy
+
+together = pytest.mark.asyncio(loop_scope="module")
+DESK, ADMINS, DOCTORS = {RECEPTION, NURSE, ADMIN}, {ADMIN}, {DOCTOR}
+MAY: dict[str, set[Role]] = {
+    "/doctor/today": DOCTORS, "/doctor/queue": DOCTORS, "/doctor/visits/{visit_id}": DOCTORS,
+    "/doctor/visits/{visit_id}/{deed}": DOCTORS, "/doctor/visits/{visit_id}/move": DOCTORS, "/doctor/book": DOCTORS,
+    "/doctor/diary": DOCTORS, "/doctor/diary/events": DOCTORS, "/doctor/diary/hours": DOCTORS,
+    "/doctor/hours": DOCTORS, "/doctor/hours/leave": DOCTORS, "/doctor/hours/leave/{leave_id}/end": DOCTORS,
+    "/desk": DESK, "/desk/find": DESK, "/desk/arrivals": DESK, "/desk/register": DESK, "/desk/register/matches": DESK,
+    "/desk/patients/{patient_id}": DESK, "/desk/patients/{patient_id}/edit": DESK,
+    "/desk/patients/{patient_id}/close": {RECEPTION, ADMIN}, "/desk/book": DESK, "/desk/visits": DESK,
+    "/desk/visits/{visit_id}": DESK, "/desk/visits/{visit_id}/{deed}": DESK, "/desk/visits/{visit_id}/move": DESK,
+    "/admin": ADMINS, "/admin/deliveries": ADMINS, "/admin/deliveries/{delivery_id}/retry": ADMINS, "/admin/system": ADMINS,
+    "/admin/system/events/{context}/{event_id}/replay": ADMINS,
+    "/admin/departments": ADMINS, "/admin/departments/new": ADMINS, "/admin/departments/{department_id}": ADMINS,
+    "/admin/departments/{department_id}/end": ADMINS,
+    "/admin/doctors": ADMINS, "/admin/doctors/new": ADMINS, "/admin/doctors/{doctor_id}": ADMINS,
+    "/admin/doctors/{doctor_id}/end": ADMINS, "/admin/doctors/{doctor_id}/hours": ADMINS,
+    "/admin/doctors/{doctor_id}/hours/leave": ADMINS, "/admin/doctors/{doctor_id}/hours/leave/{leave_id}/end": ADMINS,
+    "/admin/staff": ADMINS, "/admin/staff/new": ADMINS, "/admin/staff/{staff_id}": ADMINS, "/admin/staff/{staff_id}/end": ADMINS,
+    "/admin/accounts": ADMINS, "/admin/accounts/new": ADMINS, "/admin/accounts/{account_id}": ADMINS,
+    "/admin/accounts/{account_id}/{deed}": ADMINS,
+    "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
+    "/audit": {ADMIN, AUDITOR},
+}
+MODULES = (accounts, admin, appoint, audit, desk, diary, doctor, hours, people, register, visits)
+DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
+GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
+POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hospital(made: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
+    """One for all of these: nobody changes anything here."""
+    async with a_copy(made, tmp_path_factory.mktemp("access") / "data") as opened:
+        yield opened
+
+
+def address(path: str, hospital: Hospital) -> str:
+    people = hospital.people
+    known: dict[str, Any] = {
+        "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id, "staff_id": people.nurse.id,
+        "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "context": "audit",
+        "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id}
+    return path.format(**known) + ("?patient_id=" + str(people.rosa.id) if path == "/desk/book" else "")
+
+
+def test_every_page_is_declared_as_the_table_promises() -> None:
+    assert {path: roles for _, path, roles in DECLARED} == MAY
+
+
+@together
+@pytest.mark.parametrize("path", GETS)
+async def test_only_its_roles_open_a_page(hospital: Hospital, path: str) -> None:
+    for role in EVERY_ROLE:
+        answer = await hospital.visitor(role).ask("GET", address(path, hospital))
+        if role in MAY[path]:
+            assert answer.status == (404 if "mail_id" in path else 200), (role, answer.status)
+        else:
+            assert answer.status == 403, (role, answer.status)
+            assert "This is not open to you" in answer.words
+
+
+@together
+@pytest.mark.parametrize("path", GETS)
+async def test_strangers_are_sent_to_sign_in_and_come_back_afterwards(hospital: Hospital, path: str) -> None:
+    answer = await hospital.visitor().ask("GET", address(path, hospital))
+    assert answer.status == 303
+    assert answer.location.startswith("/sign-in?next=%2F")
+
+
+@together
+@pytest.mark.parametrize("path", POSTS)
+async def test_nothing_is_done_without_the_token_of_a_page(hospital: Hospital, path: str) -> None:
+    visitor = hospital.visitor(next(iter(MAY[path])))
+    answer = await visitor.ask("POST", address(path, hospital), [("version", "1")])
+    assert answer.status == 403
+    assert "too old" in answer.words
+
+
+@together
+@pytest.mark.parametrize("path", POSTS)
+async def test_nobody_else_does_it_either(hospital: Hospital, path: str) -> None:
+    for role in set(EVERY_ROLE) - MAY[path]:
+        visitor = hospital.visitor(role)
+        await visitor.open("/profile")
+        assert (await visitor.send(address(path, hospital), {"version": "1"})).status == 403, role
+
+
+@together
+async def test_every_page_has_a_strict_policy_and_is_kept_by_nobody(hospital: Hospital) -> None:
+    for path, role in (("/doctor/today", DOCTOR), ("/desk", RECEPTION), ("/admin", ADMIN), ("/audit", AUDITOR)):
+        answer = await hospital.visitor(role).open(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert " style=" not in answer.text
+        assert "onclick" not in answer.text
