@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
+from unicodedata import combining, normalize
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -44,6 +45,19 @@ Note = Annotated[str, Meta(max_length=500)]
 Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$")]
 Phone = Annotated[str, Meta(max_length=25, pattern=r"^\+?[0-9][0-9 ()/.\-]{3,23}$")]
 SearchText = Annotated[str, Meta(max_length=100)]
+
+
+# Letters that people take for accented ones, and that no normal form takes apart.
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h",
+                        "ŧ": "t", "ŋ": "n", "ə": "e"})
+
+
+def folded(text: str) -> str:
+    """As people search and compare: without accents, case, and spaces more than one."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    bare = "".join(letter for letter in normalize("NFKD", normalize("NFKD", text).casefold()) if not combining(letter))
+    return " ".join(bare.translate(_PLAIN).split())
 
 
 def service(context: str) -> Caller:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import UUID
 
 import msgspec
@@ -167,8 +167,8 @@ class Page:
             return []
         self._set("toast", "", seconds=0)
         try:
-            return [msgspec.json.decode(unquote(said), type=Toast)]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [msgspec.json.decode(said, type=Toast)]
+        except msgspec.DecodeError:
             return []
 
     def json(self, value: Any) -> Response[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from infirmary.contexts.audit import domain, tables
+from infirmary.contexts.audit import tables
 from infirmary.contexts.audit.contract import AuditEvent
 from infirmary.contexts.audit.wiring import AUDIT
 from infirmary.kernel.access import NOBODY
@@ -194,7 +194,7 @@ async def test_an_entry_that_would_not_fit_is_cut_and_not_refused(trail: Trail) 
 async def test_what_cannot_be_kept_is_not_marked_as_handled(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     fact = as_delivered(an_entry())
     with monkeypatch.context() as broken:
-        broken.setattr(domain, "folded", lambda _: 1 / 0)
+        broken.setattr(tables, "folded", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await trail.hears.handle(fact, last=False)
     async with trail.db.reading() as reading:

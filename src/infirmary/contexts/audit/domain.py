@@ -1,7 +1,6 @@
 """The rules of the trail: what an entry keeps, and how it is looked for."""
 from __future__ import annotations
 
-from unicodedata import combining, normalize
 from uuid import UUID
 
 from infirmary.kernel.audit import Audited
@@ -10,16 +9,6 @@ from .contract import AuditEvent
 
 LONGEST_NAME = 191   # as far as every engine has it in an index
 LONGEST_ENTITY = 191
-
-# Letters that no normal form takes apart.
-_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h",
-                        "ŧ": "t", "ŋ": "n", "ə": "e"})
-
-
-def folded(name: str) -> str:
-    """As people hear it: without accents and case, and with single spaces."""
-    bare = "".join(letter for letter in normalize("NFKD", name) if not combining(letter))
-    return " ".join(bare.casefold().translate(_PLAIN).split())[:LONGEST_NAME]
 
 
 def kept(event: Audited, entry_id: UUID) -> AuditEvent:

@@ -15,6 +15,7 @@ from infirmary.kernel.database.columns import Id, Json, UtcDateTime
 from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query
+from infirmary.language import folded
 
 from . import domain
 from .contract import AuditEvent
@@ -87,7 +88,7 @@ _term = TERMS.find(audit_term.c.field == bindparam("field"), audit_term.c.text =
 
 
 async def keep(tx: Transaction, entry: AuditEvent) -> None:
-    kept = Kept(**structs.asdict(entry), actor_key=domain.folded(entry.actor_name))
+    kept = Kept(**structs.asdict(entry), actor_key=folded(entry.actor_name)[:domain.LONGEST_NAME])
     for term in (Term("actor_key", kept.actor_key), Term("action", kept.action)):
         if await tx.one(_term, field=term.field, text=term.text) is None:
             TERMS.add(tx, term)
@@ -142,7 +143,7 @@ def _pages(filters: frozenset[str]) -> Pages[Kept]:
 
 
 def containing(part: str) -> str:
-    return f"%{'%'.join(map(_literal, domain.folded(part).split()))}%"
+    return f"%{'%'.join(map(_literal, folded(part).split()))}%"
 
 
 def beginning(part: str) -> str:

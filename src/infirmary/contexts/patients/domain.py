@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import TypeVar
-from unicodedata import combining, normalize
 from uuid import UUID
 
 from msgspec import UNSET, Struct, structs
 
 from infirmary.kernel.errors import FieldError
+from infirmary.language import folded
 
 from .contract import AmendPatient, BirthDateImpossible, Demographics, Match, Patient, PatientRetired
 
@@ -24,8 +24,6 @@ TELLING = 8                          # last digits of a phone number: the same w
 MOST_ALIKE = 5
 
 # Letters that no normal form takes apart.
-_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h",
-                        "ŧ": "t", "ŋ": "n", "ə": "e"})
 _APOSTROPHES = str.maketrans("", "", "'’‘ʼʻ`´")
 _APART = re.compile(r"[\s+\-‐-―.,;:/()\"]+")
 
@@ -76,14 +74,6 @@ def changed_fields(before: Patient, after: Patient) -> list[str]:
 
 
 # By what a patient is found
-
-def folded(text: str) -> str:
-    """As people hear it, not as it is written: without accents and case."""
-    if text.isascii():
-        return text.lower()
-    bare = "".join(letter for letter in normalize("NFKD", text) if not combining(letter))
-    return bare.casefold().translate(_PLAIN)
-
 
 def words(name: str) -> list[str]:
     """O’Brien is one word, Anne-Marie is two."""

@@ -1,7 +1,6 @@
 """The rules of the house: how a week is laid out, how long leave lasts, and what is announced of a doctor."""
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -10,6 +9,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import asdict, replace
 
 from infirmary.kernel.errors import FieldError
+from infirmary.language import folded
 
 from .contract import (
     AmendDoctor,
@@ -32,15 +32,6 @@ LONGEST_LEAVE = timedelta(days=366)
 AWAY_KEPT = timedelta(days=30)   # how long leave that has ended is still announced
 KEY_LENGTH = 191                 # what MySQL indexes of a text in utf8mb4, whatever its row format
 VISIT_MINUTES = 20               # of a doctor who has no hours yet
-_WHOLE_LETTERS = str.maketrans(   # accented to people, letters of their own to Unicode
-    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe"})
-
-
-def folded(text: str) -> str:
-    """As people search: without accents, case, and spaces more than one."""
-    spelled_out = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    plain = "".join(one for one in spelled_out if not unicodedata.combining(one))
-    return " ".join(plain.translate(_WHOLE_LETTERS).split())
 
 
 def key(text: str) -> str:

@@ -35,6 +35,7 @@ from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
 from infirmary.kernel.database.db import with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
+from infirmary.language import folded
 
 from . import domain
 from .contract import Department, Doctor, DoctorForm, Hours, Leave, Occupation, Opening, StaffMember
@@ -135,7 +136,7 @@ class KeptDoctor(Struct, frozen=True):
     def to_be_found(self) -> KeptDoctor:
         """With what searches and sorts it."""
         name = domain.doctors_name(self.given_name, self.family_name)
-        return replace(self, specialty_key=domain.key(self.specialty), search=domain.folded(f"{name} {self.specialty}"),
+        return replace(self, specialty_key=domain.key(self.specialty), search=folded(f"{name} {self.specialty}"),
                        sort_name=domain.key(f"{self.family_name} {self.given_name}"))
 
     @property
@@ -198,7 +199,7 @@ class KeptMember(Struct, frozen=True):
     version: int = 1
 
     def to_be_found(self) -> KeptMember:
-        return replace(self, search=domain.folded(f"{self.given_name} {self.family_name}"),
+        return replace(self, search=folded(f"{self.given_name} {self.family_name}"),
                        sort_name=domain.key(f"{self.family_name} {self.given_name}"))
 
     @property
@@ -274,4 +275,4 @@ def words(q: str) -> dict[str, str]:
         for special in "!%_":
             word = word.replace(special, f"!{special}")
         return f"%{word}%"
-    return {f"word_{at}": anywhere(word) for at, word in enumerate(domain.folded(q).split()[:6])}
+    return {f"word_{at}": anywhere(word) for at, word in enumerate(folded(q).split()[:6])}

@@ -1,0 +1,134 @@
+"""Nonsense in every place of every operation: an answer below 500 that says so in JSON, and nothing half-written."""
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.architecture.asks import Ask, Reply
+from tests.architecture.judge import ALLOWED, MATRIX, cells_of
+from tests.architecture.requests import MAKERS, OPERATIONS
+from tests.architecture.world import World
+
+from .nonsense import BODIES, TEXTS, VALUES
+
+QUERIES = tuple(quote(text, safe="") for text in TEXTS if len(text) <= 5_000) + (
+    "%00", "%ff", "%c3%28", "%ed%a0%80", "%", "%zz", "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
+PLACEHOLDER = "71c9d2e8"   # stands in a body where nonsense will be
+
+
+class Raw(Ask):
+    """An Ask whose body, or whose url, is written by hand."""
+
+    written: bytes | None = None
+    address: str = ""
+
+    @property
+    def content(self) -> bytes | None:
+        return super().content if self.written is None else self.written
+
+    @property
+    def url(self) -> str:
+        return self.address or super().url
+
+
+def raw(ask: Ask, *, written: bytes | None = None, address: str = "") -> Raw:
+    made = Raw(**vars(ask))
+    vars(made).update(written=written, address=address)
+    return made
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a JSON value something stands that could be something else."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for name in value:
+            yield from leaves(value[name], (*path, name))
+    elif isinstance(value, list):
+        for at in range(min(len(value), 1)):
+            yield from leaves(value[at], (*path, at))
+
+
+def with_placeholder(value: Any, path: tuple[Any, ...]) -> Any:
+    if not path:
+        return PLACEHOLDER
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = with_placeholder(value[path[0]], path[1:])
+    return copied
+
+
+def spoilt(ask: Ask) -> Iterator[Raw]:
+    """The request with one place of it spoilt, for every place and all nonsense."""
+    operation = ask.operation
+    for name in ask.path:
+        for text in QUERIES:
+            path = operation.path.format(**{**{n: quote(str(v)) for n, v in ask.path.items()}, name: text.replace("&", "%26")})
+            yield raw(ask, address=(operation.prefix + path).replace("{", "%7B"))
+    for name in {*operation.query_names, "unheard_of"}:
+        name = name.rstrip("_")   # noqa: PLW2901 – as it is on the wire
+        others = replace(ask, query={n: v for n, v in ask.query.items() if n != name})
+        for text in QUERIES:
+            yield raw(others, address=f"{others.url}{'&' if others.query else '?'}{name}={text.replace('{name}', name)}")
+    if operation.form and ask.body is not None:
+        for name in {*ask.body, "unheard_of"}:
+            rest = "&".join(f"{n}={quote(str(v))}" for n, v in ask.body.items() if n != name)
+            for text in QUERIES:
+                yield raw(ask, written=f"{rest}&{name}={text.replace('{name}', name)}".encode())
+    elif ask.body is not None:
+        plain = json.loads(ask.content or b"")
+        optional = {one: None for one in operation.body.__struct_fields__ if one not in plain}
+        plain |= optional
+        for path in leaves(plain):
+            written = json.dumps({n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}).encode()
+            for value in VALUES:
+                yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
+        for body in BODIES:
+            yield raw(ask, written=body)
+
+
+def complaint(reply: Reply, ask: Ask) -> str:
+    """What is wrong with this answer; nothing, mostly."""
+    kind = next((value for name, value in reply.headers.items() if name.lower() == "content-type"), "")
+    said = f"{ask.operation.id} {ask.url[:200]} {(ask.content or b'')[:300]!r}: {reply.status} {reply.body[:200]!r}"
+    if reply.status >= 500:
+        return said
+    if reply.status >= 400 and (kind != "application/problem+json" or json.loads(reply.body)["status"] != reply.status):
+        return f"{said} as {kind}"
+    if reply.headers.get("X-Content-Type-Options", reply.headers.get("x-content-type-options")) != "nosniff":
+        return f"{said} may be sniffed"
+    return ""
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"notifications.stream"}))
+async def test_nonsense_is_answered_with_sense(world: World, name: str, record_property: Any) -> None:
+    operation = OPERATIONS[name]
+    cell = next(cell for cell in cells_of(name, MATRIX[name]) if cell.expected == ALLOWED)
+    token, seen, wrong, refused = world.token(cell.who), Counter[int](), list[str](), list[Raw]()
+    ask = await MAKERS[name](operation, world, world.subject(cell.who, cell.whose))
+
+    async def send(one: Raw) -> Reply:
+        return await world.send(one, token)
+
+    every = list(spoilt(ask))
+    for some in (every[at:at + 20] for at in range(0, len(every), 20)):
+        replies = await asyncio.gather(*map(send, some))
+        for one, reply in zip(some, replies, strict=True):
+            seen[reply.status] += 1
+            wrong += filter(None, [complaint(reply, one)])
+            if reply.status >= 400:
+                refused.append(one)
+    record_property("statuses", dict(seen))
+    assert not wrong
+
+    before = world.kept()   # and once more those that were refused: they leave no trace
+    replies = await asyncio.gather(*map(send, refused))
+    accepted = [reply for reply in replies if reply.status < 400]
+    assert accepted or world.kept() == before
