@@ -1,6 +1,7 @@
 """A request as data, so that tests can turn it: other ids, other callers, twice."""
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import aiohttp
+from yarl import URL
 
 from infirmary.kernel.contract import Operation, Stream
 from infirmary.kernel.database.columns import new_id
@@ -72,7 +74,8 @@ class Ask:
                        body=self.body and {name: unknown(name, value) for name, value in self.body.items()})
 
     async def sent(self, http: aiohttp.ClientSession, base: str, headers: dict[str, str]) -> Reply:
-        async with http.request(self.operation.verb, base + self.url, data=self.content,
+        data = None if self.content is None else io.BytesIO(self.content)
+        async with http.request(self.operation.verb, URL(base + self.url, encoded=True), data=data,
                                 headers={**self.headers, **headers}) as reply:
             endless = self.operation.answer is Stream and reply.status < 400
             body = await reply.content.readuntil(b"\n\n") if endless else await reply.read()

@@ -39,7 +39,9 @@ class Maker:
     about: tuple[str, ...]
 
     async def __call__(self, operation: Operation, world: World, of: Subject) -> Ask:
-        return Ask(operation, **await self.make(world, of))
+        given = await self.make(world, of)
+        unused = {"body": operation.body is None, "if_match": operation.wants_version is None}   # makers serve several
+        return Ask(operation, **{name: value for name, value in given.items() if not unused.get(name)})
 
 
 MAKERS: dict[str, Maker] = {}

@@ -9,7 +9,20 @@ import pytest
 import pytest_asyncio
 
 from infirmary.language import ADMIN, AUDITOR, DOCTOR, NURSE, RECEPTION, Role
-from infirmary.web.pages import accounts, admin, appoint, audit, desk, diary, doctor, hours, mail, people, register, visits
+from infirmary.web.pages import (
+    accounts,
+    admin,
+    appoint,
+    audit,
+    desk,
+    diary,
+    doctor,
+    hours,
+    mail,
+    people,
+    register,
+    visits,
+)
 
 from .conftest import EVERY_ROLE, Hospital, NoMails, a_copy
 

@@ -78,4 +78,4 @@ async def test_a_refusal_is_marked(hospital: Hospital) -> None:
     await hospital.house.deliver_facts()
     page = await hospital.visitor(AUDITOR).open("/audit?action=session.")
     assert "refused" in page.words
-    assert '#ban' in page.text
+    assert "#ban" in page.text

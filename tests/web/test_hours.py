@@ -48,7 +48,7 @@ async def test_a_stretch_is_added_and_removed_without_a_script_and_nothing_is_lo
     fields = added.form("/hours").fields
     assert [value for name, value in fields if name == "weekday"].count("6") == 1
     assert ("starts", "7:45") in fields
-    assert 'autofocus' in added.text
+    assert "autofocus" in added.text
 
     removed = await doctor.send("/doctor/hours", [*((n, v) for n, v in fields if n != "do"), ("do", "remove-0")])
     assert [value for name, value in removed.form("/hours").fields if name == "weekday"].count("1") == 1

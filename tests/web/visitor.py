@@ -52,9 +52,10 @@ class Reading(HTMLParser):
             self._link = [given["href"]]
         if tag in ("script", "style", "template"):
             self._skip += 1
-        form = self._form
-        if form is None:
-            return
+        if self._form is not None:
+            self._control(self._form, tag, given)
+
+    def _control(self, form: Form, tag: str, given: dict[str, str]) -> None:
         if tag == "input" and given.get("name"):
             if given.get("type") not in ("checkbox", "radio") or "checked" in given:
                 form.fields.append((given["name"], given.get("value", "")))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import socket
 import sys
@@ -35,11 +36,16 @@ def main() -> None:
 @DATA
 def demo(host: str, port: int, data: str | None) -> None:
     """Start the demo hospital, making it first if it is not there."""
-    from .demo import SIGN_INS, make_demo
+    from .demo import SIGN_INS
 
     settings = _load(None, environment=Environment.DEMO, data=data, public_url=f"http://{host}:{port}")
     _port_must_be_free(host, port)
-    asyncio.run(make_demo(settings, say=click.echo))
+    # In a process of its own: the server's workers are forks of this one, and threads do not survive a fork.
+    making = multiprocessing.get_context("spawn").Process(target=_make_demo, args=(settings,))
+    making.start()
+    making.join()
+    if making.exitcode:
+        sys.exit(making.exitcode)
     click.echo(f"\n  {settings.hospital.name} is open at http://{host}:{port}\n")
     click.echo("  Sign in as (all with the password infirmary-demo-1):")
     for email, who in SIGN_INS:
@@ -162,6 +168,16 @@ def replay(event_id: str | None, data: str | None, file: Path | None) -> None:
                         click.echo(f"{one.id}  still fails: {type(error).__name__}")
 
     _in_house(_load(file, data=data), again)
+
+
+def _make_demo(settings: Settings) -> None:
+    from .demo import make_demo
+
+    try:
+        asyncio.run(make_demo(settings, say=click.echo))
+    except SettingsRefused as refused:
+        click.echo(f"Error: {refused}", err=True)
+        sys.exit(1)
 
 
 def _load(file: Path | None, **overrides: Any) -> Settings:

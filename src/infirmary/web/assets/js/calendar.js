@@ -137,7 +137,7 @@ function mover(element) {
     form.querySelector('[type="submit"]').setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(element.dataset.moveUrl.replace("{id}", question.event.id), {
-        method: "POST", body: new URLSearchParams(new FormData(form)),
+        method: "POST", body: new URLSearchParams(new FormData(form, submit.submitter)),
         headers: { "HX-Request": "true", "X-CSRF-Token": document.querySelector('meta[name="csrf-token"]')?.content ?? "" },
       });
       const html = answer.headers.get("Content-Type")?.includes("text/html") ? await answer.text() : "";
