@@ -11,7 +11,9 @@ async def exchanged(base: str, raw: bytes) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     try:
         writer.write(raw)
-        answer = await asyncio.wait_for(reader.read(), 20)   # `Connection: close` is asked for
+        answer = await asyncio.wait_for(reader.read(), 3)   # `Connection: close` is asked for
+    except TimeoutError:   # it waits for the rest of what was no request
+        return 0, b""
     except ConnectionError:
         return 0, b""
     finally:
@@ -21,7 +23,7 @@ async def exchanged(base: str, raw: bytes) -> tuple[int, bytes]:
 
 def request(verb: str, path: str, *, headers: tuple[tuple[str, bytes], ...] = (), body: bytes = b"",
             host: str = "127.0.0.1") -> bytes:
-    lines = [f"{verb} {path} HTTP/1.1".encode(), f"Host: {host}".encode(), b"Connection: close",
+    lines = [f"{verb} {path} HTTP/1.1".encode("latin-1"), f"Host: {host}".encode(), b"Connection: close",
              *(name.encode() + b": " + value for name, value in headers)]
     if body:
         lines.append(f"Content-Length: {len(body)}".encode())

@@ -96,6 +96,12 @@ class Page:
         return self.now.date()
 
     @property
+    def path(self) -> str:
+        """As the server has it. `request.url` is made of the Host header too, which may be any nonsense."""
+        path: str = self.request.scope["path"]
+        return path
+
+    @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
 
@@ -289,7 +295,8 @@ def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, hand
             return await handler(page)
         except NotSignedIn:
             page.sign_out()
-            back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            query = request.scope["query_string"].decode("latin-1")
+            back = page.path + (f"?{query}" if query else "")
             return page.redirect("/sign-in" + (f"?{urlencode({'next': back})}" if verb == "GET" and back != "/" else ""))
         except Refusal as refusal:
             return await show_refusal(page, refusal)

@@ -211,7 +211,7 @@ async def open_notification(page: Page) -> Response[Any]:
 
 @pages.get("/{anything:path}")
 async def nothing_here(page: Page) -> Response[Any]:
-    raise NoSuchPath if page.request.url.path.startswith("/api/") else NotFound
+    raise NoSuchPath if page.path.startswith("/api/") else NotFound
 
 
 def _layout(page: Page) -> str:

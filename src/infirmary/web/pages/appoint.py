@@ -68,7 +68,7 @@ class Wish(Struct, frozen=True, kw_only=True):
 
 
 async def _wish(page: Page) -> Wish:
-    as_doctor = page.request.url.path.startswith("/doctor/")
+    as_doctor = page.path.startswith("/doctor/")
     base, here = ("/doctor", doctor.TODAY) if as_doctor else ("/desk", "/desk")
     own = doctor.own_id(page.caller) if as_doctor else None
     if "visit_id" in page.request.path_params:
@@ -93,7 +93,7 @@ async def book_form(page: Page) -> Response[Any]:
 
 async def _whom(page: Page) -> Response[Any]:
     """A free time was chosen first: now for which patient."""
-    if page.request.url.path.startswith("/desk/"):
+    if page.path.startswith("/desk/"):
         return page.redirect("/desk")
     q = page.query.get("q", "").strip()[:100]
     found = (await page.ask(Patients).search(page.caller, q=q, limit=12)).items

@@ -118,7 +118,7 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
         asked = {"doctor": doctor_id} if doctor_id else {"department": department_id}
         if moving:
             asked = {}
-        base = page.request.url.path if moving else "/book/when"
+        base = page.path if moving else "/book/when"
         return base + "?" + urlencode({**asked, **changes})
 
     days = [DayChoice(day, address(day=day, **({"from": page.query["from"]} if "from" in page.query else {})),

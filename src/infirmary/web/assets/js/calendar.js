@@ -134,7 +134,7 @@ function mover(element) {
     if (!asked || asked.sent) return;
     const question = asked;
     question.sent = true;
-    form.querySelector('[type="submit"]').setAttribute("aria-busy", "true");
+    submit.submitter?.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(element.dataset.moveUrl.replace("{id}", question.event.id), {
         method: "POST", body: new URLSearchParams(new FormData(form, submit.submitter)),
@@ -151,7 +151,7 @@ function mover(element) {
       refuse(document.getElementById("toasts").dataset.offline);
     }
     question.sent = false;
-    form.querySelector('[type="submit"]').removeAttribute("aria-busy");
+    submit.submitter?.removeAttribute("aria-busy");
   });
 
   function refuse(html) {
