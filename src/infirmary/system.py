@@ -1,13 +1,12 @@
 """What may be asked about the running system: event lag and parked events."""
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
 from infirmary.kernel.access import ANY, Caller
-from infirmary.kernel.contract import Contract, Done, get, post
+from infirmary.kernel.contract import Contract, Done, Instant, get, post
 from infirmary.kernel.errors import Conflict, NotFound
 from infirmary.language import ADMIN
 
@@ -27,8 +26,8 @@ class ParkedEvent(Struct, frozen=True, kw_only=True):
     id: UUID
     context: str
     kind: str
-    happened_at: datetime
-    parked_at: datetime
+    happened_at: Instant
+    parked_at: Instant
     why: str
 
 

@@ -83,6 +83,7 @@ class World:
     departments: dict[str, UUID] = field(default_factory=dict)
     patients: dict[str, UUID] = field(default_factory=dict)
     demographics: dict[str, Demographics] = field(default_factory=dict)
+    things: dict[str, UUID] = field(default_factory=dict)   # whatever else a test wants to find again
     _count: Any = field(default_factory=itertools.count)
 
     # --- people ------------------------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ DECLINE = Deed("decline", N_("Decline"), icon="calendar-x", done=N_("The time of
 OFFER = Deed("move", N_("Offer another time"), icon="calendar-time", done="", key="m")
 CHECK_IN = Deed("check-in", N_("Check in"), icon="door-enter", done=N_("%(name)s is checked in."), key="c")
 START = Deed("start", N_("Start the visit"), icon="stethoscope", done=N_("%(name)s is with the doctor."), key="s")
-COMPLETE = Deed("complete", N_("Complete the visit"), icon="check", done=N_("The visit of %(name)s is completed."), key="s")
+COMPLETE = Deed("complete", N_("Complete the visit"), icon="check", done=N_("The visit of %(name)s is completed."),
+                key="s")
 NO_SHOW = Deed("no-show", N_("Did not come"), icon="user-off", done=N_("%(name)s did not come."), asks=True)
 MOVE = Deed("move", N_("Move"), icon="calendar-time", done="", key="m")
 CANCEL = Deed("cancel", N_("Cancel the visit"), icon="ban", done=N_("The visit of %(name)s is cancelled."), asks=True)
@@ -80,7 +81,8 @@ async def do(page: Page, deed: Deed) -> Appointment:
             return await ask.accept(page.caller, visit_id, if_match=if_match)
         case "decline":
             if not reason:
-                raise Malformed(errors=[FieldError("reason", page.language.gettext("Write why: the patient reads it."))])
+                says = page.language.gettext("Write why: the patient reads it.")
+                raise Malformed(errors=[FieldError("reason", says)])
             return await ask.decline(page.caller, visit_id, Because(reason[:500]), if_match=if_match)
         case "check-in":
             return await ask.check_in(page.caller, visit_id, if_match=if_match)
@@ -103,10 +105,11 @@ async def why_not(page: Page, refusal: Refusal, one: Appointment) -> Told:
     if isinstance(refusal, StaleVersion | NotInThisState):
         steps = await page.ask(Appointments).steps(page.caller, one.id)
         last, before = steps[-1], steps[-2] if len(steps) > 1 else None
-        text = _("Nothing of yours was done. Since then: %(step)s, %(by)s, %(time)s. Look at it as it is now and go on from there.")
+        text = _("Nothing of yours was done. Since then: %(step)s, %(by)s, %(time)s. Look at it as it is now and go on "
+                 "from there.")
         return Told(_("Somebody changed this visit while you looked at it"), text % {
-            "step": step_text(last, before, _), "by": last.by or _("the hospital"), "time": page.language.time(page.local(last.at))},
-            [], icon="versions")
+            "step": step_text(last, before, _), "by": last.by or _("the hospital"),
+            "time": page.language.time(page.local(last.at))}, [], icon="versions")
     if isinstance(refusal, TooEarly):
         return Told(_("It is too early for that"), refusal.detail, [], icon="clock-x")
     return told(refusal)

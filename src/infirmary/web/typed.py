@@ -54,7 +54,8 @@ def typed_clock(text: str) -> str | None:
 
 def plain(text: str) -> str:
     """Without accents and case, for comparing."""
-    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).casefold().translate(_LETTERS)
+    bare = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return bare.casefold().translate(_LETTERS)
 
 
 def _day_and_year(numbers: list[int], this_year: int | None) -> tuple[int, int]:

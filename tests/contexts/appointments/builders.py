@@ -34,7 +34,7 @@ from infirmary.kernel.outbox import OUTBOX, outbox
 from infirmary.language import ADMIN, DOCTOR, NURSE, PATIENT, RECEPTION, Role, service
 from infirmary.settings import Hospital, Settings
 
-CASES = int(os.environ.get("INFIRMARY_CASES", "150"))   # of each property; ask for more to look harder
+CASES = int(os.environ.get("HYPOTHESIS_CASES", "150"))   # of each property; ask for more to look harder
 MONDAY = datetime(2027, 3, 1, 8, 0, tzinfo=UTC)   # a Monday morning; Dublin is on UTC then
 
 

@@ -1,7 +1,7 @@
 """What may be asked about visits and free times."""
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -37,8 +37,8 @@ Minutes = Annotated[int, Meta(ge=5, le=480, multiple_of=5)]
 
 class Slot(Struct, frozen=True):
     doctor_id: UUID
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: Instant
+    ends_at: Instant
 
 
 class Slots(Struct, frozen=True):
@@ -103,8 +103,8 @@ class Appointment(Struct, frozen=True, kw_only=True):
     doctor_name: str
     department_id: UUID
     department_name: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: Instant
+    ends_at: Instant
     local_start: str
     zone: str
     mode: Mode
@@ -112,8 +112,8 @@ class Appointment(Struct, frozen=True, kw_only=True):
     status: Status
     status_reason: str
     location: str
-    created_at: datetime
-    changed_at: datetime
+    created_at: Instant
+    changed_at: Instant
     version: int
 
 
@@ -121,10 +121,10 @@ class Step(Struct, frozen=True, kw_only=True):
     """One thing that happened to a visit."""
 
     version: int
-    at: datetime
+    at: Instant
     status: Status
     by: str
-    starts_at: datetime
+    starts_at: Instant
     reason: str
 
 
@@ -136,8 +136,8 @@ class Clash(Struct, frozen=True, kw_only=True):
     """What blocks: the doctor's or the patient's time, from and until. Never who."""
 
     whose: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: Instant
+    ends_at: Instant
 
 
 class TimeIsTaken(Conflict):

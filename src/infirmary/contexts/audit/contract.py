@@ -1,7 +1,6 @@
 """What may be asked of the audit trail."""
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -17,7 +16,7 @@ class AuditEvent(Struct, frozen=True, kw_only=True):
     (`patient_id`), when, from where."""
 
     id: UUID
-    at: datetime
+    at: Instant
     context: str
     action: str
     outcome: str

@@ -1,7 +1,7 @@
 """What may be asked about accounts and sign-in."""
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infirmary.contexts.patients.contract import BirthDateImpossible
 from infirmary.kernel.access import ANY, ANYONE, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, Form, Limit, Page, delete, get, patch, post
+from infirmary.kernel.contract import Contract, Cursor, Done, Form, Instant, Limit, Page, delete, get, patch, post
 from infirmary.kernel.errors import Conflict, NotFound, NotSignedIn, Refusal, TooManyTries
 from infirmary.language import ADMIN, SELF, SERVICE, STAFF_ROLES, Email, Name, Phone, Role, SearchText
 
@@ -68,8 +68,8 @@ class Account(Struct, frozen=True, kw_only=True):
     doctor_id: UUID | None
     staff_id: UUID | None
     disabled: bool
-    created_at: datetime
-    last_sign_in_at: datetime | None
+    created_at: Instant
+    last_sign_in_at: Instant | None
     version: int
 
 
@@ -96,8 +96,8 @@ class AmendAccount(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Session(Struct, frozen=True, kw_only=True):
     id: UUID
     account_id: UUID
-    started_at: datetime
-    last_used_at: datetime
+    started_at: Instant
+    last_used_at: Instant
     address: str
     current: bool
 
@@ -137,7 +137,7 @@ class Revoked(Struct, frozen=True):
     """Tokens of this session or account that were issued up to `since` are void."""
 
     id: UUID
-    since: datetime
+    since: Instant
 
 
 class KeySet(Struct, frozen=True):

@@ -1,14 +1,13 @@
 """What may be asked about notifications and their delivery."""
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from msgspec import Struct
 
 from infirmary.kernel.access import ANY, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, Stream, get, post
+from infirmary.kernel.contract import Contract, Cursor, Done, Instant, Limit, Page, Stream, get, post
 from infirmary.kernel.errors import Conflict, NotFound
 from infirmary.language import ADMIN, SELF, STAFF_ROLES, Role
 
@@ -23,8 +22,8 @@ class Notification(Struct, frozen=True, kw_only=True):
     title: str
     body: str
     link: str
-    created_at: datetime
-    read_at: datetime | None
+    created_at: Instant
+    read_at: Instant | None
 
 
 class Unread(Struct, frozen=True):
@@ -51,8 +50,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     status: DeliveryStatus
     attempts: int
     error: str
-    created_at: datetime
-    sent_at: datetime | None
+    created_at: Instant
+    sent_at: Instant | None
 
 
 class NothingToRetry(Conflict):

@@ -1,7 +1,7 @@
 """What may be asked about patients."""
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infirmary.kernel.access import ANY, Caller
-from infirmary.kernel.contract import Contract, Cursor, Limit, Page, delete, get, patch, post, put
+from infirmary.kernel.contract import Contract, Cursor, Instant, Limit, Page, delete, get, patch, post, put
 from infirmary.kernel.errors import Conflict, NotFound, Refusal
 from infirmary.language import (
     ADMIN,
@@ -86,8 +86,8 @@ class Patient(Struct, frozen=True, kw_only=True):
     email: str | None
     address: str
     language: str
-    created_at: datetime
-    retired_at: datetime | None
+    created_at: Instant
+    retired_at: Instant | None
     version: int
 
     @property

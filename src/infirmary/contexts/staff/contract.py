@@ -1,7 +1,6 @@
 """What may be asked about departments, doctors and other staff."""
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -32,7 +31,7 @@ class Department(Struct, frozen=True, kw_only=True):
     location: str
     icon: str
     accepts_first: bool
-    retired_at: datetime | None
+    retired_at: Instant | None
     version: int
 
 
@@ -63,7 +62,7 @@ class Doctor(Struct, frozen=True, kw_only=True):
     department_id: UUID
     department_name: str
     room: str
-    retired_at: datetime | None
+    retired_at: Instant | None
     version: int
 
 
@@ -91,7 +90,7 @@ class StaffMember(Struct, frozen=True, kw_only=True):
     family_name: str
     occupation: Occupation
     department_id: UUID | None
-    retired_at: datetime | None
+    retired_at: Instant | None
     version: int
 
 
@@ -129,8 +128,8 @@ class LeaveForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Leave(Struct, frozen=True, kw_only=True):
     id: UUID
     doctor_id: UUID
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: Instant
+    ends_at: Instant
     reason: str
 
 

@@ -91,7 +91,7 @@ async def _or_nothing(asked: Awaitable[T]) -> T | None:
         return None
 
 
-# --- messages ----------------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 @pages.get("/admin/deliveries", roles=[ADMIN])
@@ -120,7 +120,7 @@ async def retry(page: Page) -> Response[Any]:
     return page.redirect(DELIVERIES + "?status=pending", toast=_("The message is tried again within seconds."))
 
 
-# --- the system --------------------------------------------------------------------------------------------------------
+# --- the system ------------------------------------------------------------------------------------------------------
 
 
 @pages.get("/admin/system", roles=[ADMIN])

@@ -179,7 +179,7 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
             "later": address(**{"from": first + timedelta(days=DAYS)})}
 
 
-# --- doing it ----------------------------------------------------------------------------------------------------------
+# --- doing it --------------------------------------------------------------------------------------------------------
 
 
 def _chosen(page: Page) -> tuple[UUID, datetime, int | None]:
@@ -268,7 +268,7 @@ def _dragged(page: Page, visit: Appointment) -> tuple[UUID, datetime, int | None
     return visit.doctor_id, wall.replace(tzinfo=page.settings.hospital.tz), None
 
 
-# --- refused -----------------------------------------------------------------------------------------------------------
+# --- refused ---------------------------------------------------------------------------------------------------------
 
 
 async def _refused(page: Page, wish: Wish, refusal: Refusal) -> Response[Any]:

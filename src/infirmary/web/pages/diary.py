@@ -45,8 +45,9 @@ async def _as_list(page: Page, first: date) -> Response[Any]:
              "away": [one for one in leaves if one.starts_at < _midnight(page, day + timedelta(days=1))
                       and one.ends_at > _midnight(page, day)]}
             for day in (first + timedelta(days=n) for n in range(7))]
-    return await page.render("doctor/diary_list.html", here=DIARY, days=[one for one in days if any(
-        one[what] for what in ("visits", "free", "away"))], first=first, last=first + timedelta(days=6), free=len(slots),
+    return await page.render(
+        "doctor/diary_list.html", here=DIARY, first=first, last=first + timedelta(days=6), free=len(slots),
+        days=[one for one in days if any(one[what] for what in ("visits", "free", "away"))],
         booked=sum(one.status in (Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS) for one in visits),
         asking=sum(one.status is Status.REQUESTED for one in visits),
         before=first - timedelta(days=7), after=first + timedelta(days=7))
@@ -64,8 +65,8 @@ async def _visits(page: Page, start: datetime, end: datetime) -> list[Appointmen
     found: list[Appointment] = []
     cursor = None
     while True:
-        part = await page.ask(Appointments).appointments(page.caller, doctor_id=own_id(page.caller), from_=start, to=end,
-                                                         limit=100, cursor=cursor)
+        part = await page.ask(Appointments).appointments(page.caller, doctor_id=own_id(page.caller), from_=start,
+                                                         to=end, limit=100, cursor=cursor)
         found += [one for one in part.items if one.status in SHOWN]
         if (cursor := part.next_cursor) is None:
             return found

@@ -70,8 +70,8 @@ async def queue_of(page: Page) -> Queue:
     of[Status.CHECKED_IN].sort(key=lambda row: row.visit.starts_at)
     over = [row for status in (Status.COMPLETED, Status.NO_SHOW, Status.CANCELLED) for row in of[status]]
     late = of[Status.CHECKED_IN][0].late if of[Status.CHECKED_IN] else 0
-    return Queue(of[Status.IN_PROGRESS], of[Status.CHECKED_IN], of[Status.BOOKED], [Waiting(one) for one in requested.items],
-                 sorted(over, key=lambda row: row.visit.starts_at), late)
+    return Queue(of[Status.IN_PROGRESS], of[Status.CHECKED_IN], of[Status.BOOKED],
+                 [Waiting(one) for one in requested.items], sorted(over, key=lambda row: row.visit.starts_at), late)
 
 
 def _minutes(page: Page, since: datetime) -> int:

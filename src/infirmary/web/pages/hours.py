@@ -84,7 +84,8 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
         "doctor/hours.html", status=status or (refusal.status if refusal else 200), here=whose.here, base=whose.base,
         doctor=doctor, weekdays=_weekdays(page), rows=rows, values=values or {}, errors=errors or {}, changed=changed,
         refusal=said or (told(refusal) if refusal and not errors else None),
-        leaves=[{"leave": one, "words": leave_words(page, one), "standing": visits, "href": _visits_href(whose, page, visits)}
+        leaves=[{"leave": one, "words": leave_words(page, one), "standing": visits,
+                 "href": _visits_href(whose, page, visits)}
                 for one, visits in zip(leaves, standing, strict=True)])
 
 
@@ -100,7 +101,8 @@ def leave_words(page: Page, leave: Leave) -> str:
         first, last = starts.date(), ends.date() - timedelta(days=1)
         return _span(page.language.day(first, page.today), page.language.day(last, page.today))
     speaks = page.language
-    until = speaks.time(ends) if starts.date() == ends.date() else f"{speaks.day(ends.date(), page.today)}, {speaks.time(ends)}"
+    until = speaks.time(ends) if starts.date() == ends.date() \
+        else f"{speaks.day(ends.date(), page.today)}, {speaks.time(ends)}"
     return _span(f"{speaks.day(starts.date(), page.today)}, {speaks.time(starts)}", until)
 
 
@@ -123,7 +125,7 @@ def _visits_href(whose: Whose, page: Page, visits: list[Appointment]) -> str:
         else f"/doctor/diary?view=list&date={day}"
 
 
-# --- the week ----------------------------------------------------------------------------------------------------------
+# --- the week --------------------------------------------------------------------------------------------------------
 
 
 @pages.post("/doctor/hours", roles=[DOCTOR])
@@ -132,13 +134,14 @@ async def set_hours(page: Page) -> Response[Any]:
     rows, deed = _typed_rows(page), page.form.get("do", "save")
     what, _, which = deed.partition("-")
     if what == "add" and which in "1234567" and len(rows) < MOST_STRETCHES:
-        return await _show(page, rows=sorted([*rows, Row(int(which), new=True)], key=lambda row: row.weekday), values=page.form)
+        more = sorted([*rows, Row(int(which), new=True)], key=lambda row: row.weekday)
+        return await _show(page, rows=more, values=page.form)
     if what == "remove" and which.isdecimal():
         return await _show(page, rows=[row for n, row in enumerate(rows) if n != int(which)], values=page.form)
     try:
         await page.ask(Staff).set_hours(page.caller, _whose(page).doctor_id, _week(page, rows), forms.version(page))
     except Malformed as refusal:
-        return await _show(page, rows=rows, values=page.form, errors=page.field_errors(refusal) or {"weekly": "-"}, refusal=refusal)
+        return await _show(page, rows=rows, values=page.form, errors=page.field_errors(refusal), refusal=refusal)
     except StaleVersion:
         now = await page.ask(Staff).hours(page.caller, _whose(page).doctor_id)
         return await _show(page, rows=rows, values=page.form, changed=_differences(page, now, rows), status=412)
@@ -146,7 +149,8 @@ async def set_hours(page: Page) -> Response[Any]:
         raise
     except Refusal as refusal:
         return await _show(page, rows=rows, values=page.form, refusal=refusal)
-    return page.redirect(_whose(page).base, toast=page.language.gettext("The hours are saved. Visits already booked stay."))
+    return page.redirect(_whose(page).base,
+                         toast=page.language.gettext("The hours are saved. Visits already booked stay."))
 
 
 def _typed_rows(page: Page) -> list[Row]:
@@ -172,8 +176,9 @@ def _week(page: Page, rows: list[Row]) -> HoursForm:
         else:
             row.starts, row.ends = starts, ends
             openings.append(Opening(weekday=row.weekday, starts=starts, ends=ends, location=row.location[:200]))
-    filled = forms.filled(page, HoursForm, {"visit_minutes": _("Between 5 and 240, in steps of five."),
-                                            "buffer_minutes": _("Between 0 and 120, in steps of five.")}, weekly=openings)
+    mend = {"visit_minutes": _("Between 5 and 240, in steps of five."),
+            "buffer_minutes": _("Between 0 and 120, in steps of five.")}
+    filled = forms.filled(page, HoursForm, mend, weekly=openings)
     if any(row.error for row in rows):
         raise Malformed(errors=[FieldError("weekly", _("Mend the marked times."))])
     return filled
@@ -187,7 +192,7 @@ def _differences(page: Page, now: Hours, rows: list[Row]) -> list[tuple[str, str
             if of(n, now.weekly) != of(n, rows)]
 
 
-# --- leave -------------------------------------------------------------------------------------------------------------
+# --- leave -----------------------------------------------------------------------------------------------------------
 
 
 @pages.post("/doctor/hours/leave", roles=[DOCTOR])
@@ -199,7 +204,8 @@ async def take_leave(page: Page) -> Response[Any]:
     except Malformed as refusal:
         return await _show(page, values=page.form, errors=page.field_errors(refusal), refusal=refusal)
     except (LeaveBackwards, LeaveOverlaps) as refusal:
-        title = _("There is leave in this time already") if isinstance(refusal, LeaveOverlaps) else _("This leave is too long, or ends before it begins")
+        title = _("There is leave in this time already") if isinstance(refusal, LeaveOverlaps) \
+            else _("This leave is too long, or ends before it begins")
         return await _show(page, values=page.form, refusal=refusal, said=Told(
             title, _("Nothing was added. Look at both days and try again."), [], icon="beach"))
     return page.redirect(f"{whose.base}#leave", undo=f"{whose.base}/leave/{leave.id}/end", toast=_(
@@ -211,7 +217,8 @@ async def take_leave(page: Page) -> Response[Any]:
 def _leave(page: Page) -> LeaveForm:
     """Whole days, unless times are given: then from and until then."""
     _ = page.language.gettext
-    first, last = a_day(page.form.get("first_day", "")), a_day(page.form.get("last_day", "") or page.form.get("first_day", ""))
+    first_day, last_day = page.form.get("first_day", ""), page.form.get("last_day", "")
+    first, last = a_day(first_day), a_day(last_day or first_day)
     begins, ends = page.form.get("first_time", "").strip(), page.form.get("last_time", "").strip()
     errors = []
     if first is None or last is None:
@@ -239,5 +246,6 @@ def _moment(page: Page, day: date, text: str) -> datetime:
 async def end_leave(page: Page) -> Response[Any]:
     whose = _whose(page)
     await page.ask(Staff).end_leave(page.caller, whose.doctor_id, page.id("leave_id"))
-    return page.redirect(f"{whose.base}#leave", toast=page.language.gettext("The leave is taken back; the times are offered again."))
+    return page.redirect(f"{whose.base}#leave", toast=page.language.gettext(
+        "The leave is taken back; the times are offered again."))
 

@@ -73,7 +73,7 @@ MEMBER = Kind(
     changed=N_("%(name)s is changed."), ended=N_("%(name)s has left."))
 
 
-# --- lists -------------------------------------------------------------------------------------------------------------
+# --- lists -----------------------------------------------------------------------------------------------------------
 
 
 @pages.get("/admin/departments", roles=[ADMIN])
@@ -125,7 +125,7 @@ def _works(page: Page) -> list[tuple[str, str]]:
     return list(words.items())
 
 
-# --- one of them -------------------------------------------------------------------------------------------------------
+# --- one of them -----------------------------------------------------------------------------------------------------
 
 
 async def _show(page: Page, kind: Kind, thing: Any, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None,

@@ -1,4 +1,4 @@
-"""The register at the desk: a new patient, with a warning before somebody is entered twice; a record, and changes to it."""
+"""The register at the desk: a new patient, with a warning before somebody is entered twice; a record and its changes."""
 from __future__ import annotations
 
 import asyncio
@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from litestar import Response
-from msgspec import Struct, structs
+from msgspec import structs
 
 from infirmary.contexts.appointments.contract import Appointments
 from infirmary.contexts.patients.contract import (
@@ -32,15 +32,8 @@ from .desk import ROLES, search
 pages = Pages()
 REGISTER = "/desk/register"
 LANGUAGES = ("am", "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "ga", "he", "hi", "hr",
-             "hu", "hy", "is", "it", "ja", "ka", "ko", "ku", "lt", "lv", "mk", "nb", "nl", "pa", "pl", "ps", "pt", "ro", "ru",
-             "sk", "sl", "so", "sq", "sr", "sv", "sw", "ta", "th", "ti", "tr", "uk", "ur", "vi", "yo", "zh")
-
-
-class Alike(Struct, frozen=True):
-    """A registered patient beside what is being typed; `same` names the fields that agree."""
-
-    patient: Patient
-    same: list[str]
+             "hu", "hy", "is", "it", "ja", "ka", "ko", "ku", "lt", "lv", "mk", "nb", "nl", "pa", "pl", "ps", "pt", "ro",
+             "ru", "sk", "sl", "so", "sq", "sr", "sv", "sw", "ta", "th", "ti", "tr", "uk", "ur", "vi", "yo", "zh")
 
 
 def _mend(page: Page) -> dict[str, str]:
@@ -48,16 +41,19 @@ def _mend(page: Page) -> dict[str, str]:
     return {"given_name": _("Write the given name."), "family_name": _("Write the family name."),
             "birth_date": _("Write a date such as 7.5.91 or 7 May 1991."),
             "phone": _("Digits, spaces and a + in front are fine; 4 to 24 of them."),
-            "email": _("Add what comes after the @, or leave it empty."), "address": _("Make it shorter than 200 letters."),
+            "email": _("Add what comes after the @, or leave it empty."),
+            "address": _("Make it shorter than 200 letters."),
             "language": _("Choose a language.")}
 
 
 def _options(page: Page) -> dict[str, Any]:
     """What the form offers to choose from."""
     _ = page.language.gettext
-    genders = {Gender.UNKNOWN: _("not said"), Gender.FEMALE: _("female"), Gender.MALE: _("male"), Gender.OTHER: _("other")}
+    genders = {Gender.UNKNOWN: _("not said"), Gender.FEMALE: _("female"), Gender.MALE: _("male"),
+               Gender.OTHER: _("other")}
     named = sorted(((code, page.language.named(code)) for code in LANGUAGES), key=lambda one: plain(one[1]))
-    return {"genders": [(one.value, word) for one, word in genders.items()], "languages": [("", _("not asked")), *named]}
+    return {"genders": [(one.value, word) for one, word in genders.items()],
+            "languages": [("", _("not asked")), *named]}
 
 
 def _born(page: Page) -> date | None:
@@ -80,7 +76,7 @@ def _understood(page: Page) -> str:
         "day": page.language.full_day(born), "n": years}
 
 
-# --- register ----------------------------------------------------------------------------------------------------------
+# --- register --------------------------------------------------------------------------------------------------------
 
 
 @pages.get("/desk/register", roles=ROLES)
@@ -91,10 +87,11 @@ async def register_form(page: Page) -> Response[Any]:
 
 
 async def _show(page: Page, *, values: dict[str, str], errors: dict[str, str] | None = None, status: int = 200,
-                alike: list[Alike] | None = None, refusal: Told | None = None) -> Response[Any]:
-    return await page.render("desk/register.html", status=status, here=REGISTER, search=search(page), values=values, errors=errors or {},
-                             alike=alike or [], refusal=refusal, understood=_understood(page), settled=_settled(page, alike or []),
-                             **_options(page))
+                alike: list[Match] | None = None, refusal: Told | None = None) -> Response[Any]:
+    return await page.render(
+        "desk/register.html", status=status, here=REGISTER, search=search(page), values=values, errors=errors or {},
+        alike=alike or [], refusal=refusal, understood=_understood(page), settled=_settled(page, alike or []),
+        **_options(page))
 
 
 @pages.post("/desk/register/matches", roles=ROLES)
@@ -105,21 +102,17 @@ async def matches(page: Page) -> Response[Any]:
                              settled=_settled(page, alike), partial=True)
 
 
-async def _alike(page: Page) -> list[Alike]:
+async def _alike(page: Page) -> list[Match]:
     given, family = page.form.get("given_name", "").strip()[:100], page.form.get("family_name", "").strip()[:100]
     born, phone = _born(page), page.form.get("phone", "").strip()[:30] or None
     if not (family and (given or born)) and not phone:
         return []
-    found = await page.ask(Patients).matches(page.caller, given_name=given, family_name=family, birth_date=born, phone=phone,
-                                             email=page.form.get("email", "").strip()[:254] or None)
-    return [_beside(one) for one in found]
+    return await page.ask(Patients).matches(
+        page.caller, given_name=given, family_name=family, birth_date=born, phone=phone,
+        email=page.form.get("email", "").strip()[:254] or None)
 
 
-def _beside(match: Match) -> Alike:
-    return Alike(match.patient, match.alike_in)
-
-
-def _settled(page: Page, alike: list[Alike]) -> bool:
+def _settled(page: Page, alike: list[Match]) -> bool:
     """Somebody has looked at exactly these people and said that it is none of them."""
     looked_at = set(page.form.get("looked_at", "").split())
     return page.form.get("different") == "yes" and {str(one.patient.id) for one in alike} <= looked_at
@@ -133,16 +126,17 @@ async def register(page: Page) -> Response[Any]:
         body = _typed(page)
         if alike and not _settled(page, alike):
             return await _show(page, status=409, values=page.form, alike=alike, refusal=Told(
-                _("Nobody was registered yet"), _("Compare with the people below first. It takes a moment and spares two records for one person."),
-                [], icon="users"))
+                _("Nobody was registered yet"), _("Compare with the people below first: it spares two records for one "
+                                                  "person."), [], icon="users"))
         made = await page.ask(Patients).register(page.caller, body)
     except (Malformed, BirthDateImpossible) as refusal:
-        return await _show(page, status=refusal.status, values=page.form, errors=page.field_errors(refusal), alike=alike)
+        return await _show(page, status=refusal.status, values=page.form, errors=page.field_errors(refusal),
+                           alike=alike)
     return page.redirect(f"/desk/book?patient_id={made.id}", toast=_("%(name)s is registered, number %(number)s.") % {
         "name": made.name, "number": number(made.number)})
 
 
-# --- a record ----------------------------------------------------------------------------------------------------------
+# --- a record --------------------------------------------------------------------------------------------------------
 
 
 @pages.get("/desk/patients/{patient_id}", roles=ROLES)
@@ -156,18 +150,21 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
     midnight = datetime.combine(page.today, time(), page.settings.hospital.tz)
     coming, past = await asyncio.gather(
         ask(page.caller, patient_id=patient.id, from_=midnight, limit=50),
-        ask(page.caller, patient_id=patient.id, to=midnight, newest_first=True, limit=25, cursor=page.query.get("past")))
+        ask(page.caller, patient_id=patient.id, to=midnight, newest_first=True, limit=25,
+            cursor=page.query.get("past")))
+    still_open = [one for one in coming.items if one.status in LIVE]
     return await page.render(
-        "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page), patient=patient,
-        coming=coming.items, past=past.items, more=f"?past={past.next_cursor}" if past.next_cursor else "",
+        "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page),
+        patient=patient, coming=coming.items, past=past.items, more=f"?past={past.next_cursor}" if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
-        refusal=_not_closed(page, refusal, [one for one in coming.items if one.status in LIVE], patient) if refusal else None)
+        refusal=_not_closed(page, refusal, still_open, patient) if refusal else None)
 
 
 def _not_closed(page: Page, refusal: Refusal, open_visits: list[Any], patient: Patient) -> Told:
     _ = page.language.gettext
     if isinstance(refusal, VisitsStillOpen):
-        return Told(_("There are visits to come"), _("The record stays open. Move or cancel these first, then close it."),
+        return Told(_("There are visits to come"),
+                    _("The record stays open. Move or cancel these first, then close it."),
                     [Way(f"{page.language.day(page.local(one.starts_at).date(), page.today)}, "
                          f"{page.language.time(page.local(one.starts_at))}", f"/desk/visits/{one.id}")
                      for one in open_visits[:5]], icon="calendar-check")
@@ -193,8 +190,9 @@ def _shown(page: Page, patient: Patient) -> dict[str, str]:
 async def _edit(page: Page, patient: Patient, *, values: dict[str, str], errors: dict[str, str] | None = None,
                 changed: list[tuple[str, str, str]] | None = None, refusal: Told | None = None,
                 status: int = 200) -> Response[Any]:
-    return await page.render("desk/edit.html", status=status, here="/desk", search=search(page), patient=patient, values=values,
-                             errors=errors or {}, changed=changed, refusal=refusal, **_options(page))
+    return await page.render(
+        "desk/edit.html", status=status, here="/desk", search=search(page), patient=patient, values=values,
+        errors=errors or {}, changed=changed, refusal=refusal, **_options(page))
 
 
 @pages.post("/desk/patients/{patient_id}/edit", roles=ROLES)
@@ -237,4 +235,5 @@ async def close(page: Page) -> Response[Any]:
         closed = await page.ask(Patients).retire(page.caller, page.id("patient_id"), forms.version(page))
     except (VisitsStillOpen, StaleVersion) as refusal:
         return await _record(page, refusal=refusal)
-    return page.redirect("/desk", toast=page.language.gettext("The record of %(name)s is closed.") % {"name": closed.name})
+    return page.redirect("/desk", toast=page.language.gettext("The record of %(name)s is closed.") % {
+        "name": closed.name})

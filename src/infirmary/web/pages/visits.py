@@ -40,8 +40,9 @@ async def visits(page: Page) -> Response[Any]:
     every = "day" in asked and not asked["day"]   # any day: what still waits for somebody
     when: dict[str, Any] = {"from_": page.site.clock.now()} if every else {"day": day or page.today}
     found, departments, doctors = await asyncio.gather(
-        page.ask(Appointments).appointments(page.caller, doctor_id=doctor_id, department_id=department_id, status=status,
-                                            limit=AT_A_TIME, cursor=asked.get("cursor"), **when),
+        page.ask(Appointments).appointments(
+            page.caller, doctor_id=doctor_id, department_id=department_id, status=status, limit=AT_A_TIME,
+            cursor=asked.get("cursor"), **when),
         page.ask(Staff).departments(page.caller), _doctors(page))
     day = day or page.today
 
@@ -51,10 +52,12 @@ async def visits(page: Page) -> Response[Any]:
         return VISITS + ("?" + urlencode(made) if made else "")
 
     return await page.render(
-        "desk/visits.html", here=VISITS, search=search(page), rows=[_row(page, one) for one in found.items], day=day, every=every,
-        before=address(day=day - timedelta(days=1)), after=address(day=day + timedelta(days=1)), today_href=address(day=""),
+        "desk/visits.html", here=VISITS, search=search(page), rows=[_row(page, one) for one in found.items], day=day,
+        every=every, before=address(day=day - timedelta(days=1)), after=address(day=day + timedelta(days=1)),
+        today_href=address(day=""),
         more=address(cursor=found.next_cursor) if found.next_cursor else "", back=address(),
-        departments=[("", page.language.gettext("all departments")), *((str(one.id), one.name) for one in departments.items)],
+        departments=[("", page.language.gettext("all departments")),
+                     *((str(one.id), one.name) for one in departments.items)],
         doctors=[("", page.language.gettext("all doctors")), *((str(one.id), one.name) for one in doctors)],
         statuses=Status, asked={"department_id": department_id or "", "doctor_id": doctor_id or "",
                                 "status": status.value if status else "", "day": "" if every else day.isoformat()})
@@ -94,8 +97,8 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
     history = [{"at": page.local(step.at), "text": step_text(step, before, page.language.gettext), "by": step.by}
                for before, step in zip([None, *steps], steps, strict=False)]
     return await page.render(
-        "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one, history=history[::-1],
-        patient=await _patient(page, one), deeds=deeds.open_to(page, one), ask=ask or page.query.get("ask", ""),
+        "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one,
+        history=history[::-1], patient=await _patient(page, one), deeds=deeds.open_to(page, one), ask=ask or page.query.get("ask", ""),
         back=forms.own(page.form.get("back") or page.query.get("back", "")), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)
 
