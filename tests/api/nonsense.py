@@ -10,7 +10,7 @@ TEXTS = (
     "", " ", "\t\n", "'", '"', "\\", "%", "_", "' OR 1=1 --", "'; DROP TABLE patient; --", "1 UNION SELECT NULL,NULL--",
     "%' AND SLEEP(5) AND '%'='", "`id`", "$(id)", "${7*7}", "{{7*7}}", "%s%n%x", "../../../../etc/passwd", "C:\\..\\con",
     f"{MARK}alert(1)</script>", f"{BREAKOUT}alert(1)", "javascript:alert(1)", "</title><svg/onload=alert(1)>", "<!--", "]]>",
-    "=HYPERLINK(\"http://evil.test\")", "a\r\nSet-Cookie: evil=1", "\u202eelbisivni", "\u2066\u2069\u200b\u200d\ufeff", "\u2028\u2029",
+    '=HYPERLINK("http://evil.test")', "a\r\nSet-Cookie: evil=1", "\u202eelbisivni", "\u2066\u2069\u200b\u200d\ufeff", "\u2028\u2029",
     "👩‍⚕️🏳️‍🌈", "Z̸̡͑a̶l̷g̴o̵" * 30, "ﷺ" * 50, "ß" * 100, "İ" * 100, "日本語", "مرحبا", "\u0085\u00a0", "\x01\x1b[31m\x7f", "\ufffe\uffff",
     "null", "true", "NaN", "Infinity", "-0", "1e309", "0x41", "9" * 400, "x" * 101, "x" * 501, "é" * 5_000, "x" * 100_000,
     "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "{00000000-0000-0000-0000-000000000000}",
@@ -20,12 +20,7 @@ TEXTS = (
     "a@b.c", "@", "a@" + "b" * 250 + ".c", "+", "+353 1 234", "()" * 10)
 
 # As JSON texts: some of it no library would write.
-VALUES = tuple(msgspec.json.encode(text) for text in TEXTS) + (
-    b"null", b"true", b"false", b"0", b"-1", b"1.5", b"-0.0", b"1e308", b"1e309", b"-1e309", b"2147483648", b"4294967296",
-    b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809", b"9" * 5_000, b"[]", b"{}",
-    b"[null]", b"[[]]", b'{"$gt":""}', b'[{"a":1}]', b"[" * 500 + b"]" * 500, b'{"a":' * 500 + b"1" + b"}" * 500,
-    rb'"\ud800"', rb'"\udc00\ud800"', rb'"a\u0000b"', rb'"\u0000"', b'"\xff\xfe"', b'"\xed\xa0\x80"', b"NaN", b"Infinity", b"nul", b"'x'",
-    b'"\x01"', b'"unfinished', b"//", b"")
+VALUES = (*tuple(msgspec.json.encode(text) for text in TEXTS), b"null", b"true", b"false", b"0", b"-1", b"1.5", b"-0.0", b"1e308", b"1e309", b"-1e309", b"2147483648", b"4294967296", b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809", b"9" * 5000, b"[]", b"{}", b"[null]", b"[[]]", b'{"$gt":""}', b'[{"a":1}]', b"[" * 500 + b"]" * 500, b'{"a":' * 500 + b"1" + b"}" * 500, rb'"\ud800"', rb'"\udc00\ud800"', rb'"a\u0000b"', rb'"\u0000"', b'"\xff\xfe"', b'"\xed\xa0\x80"', b"NaN", b"Infinity", b"nul", b"'x'", b'"\x01"', b'"unfinished', b"//", b"")
 
 BODIES = (
     b"", b" ", b"null", b"[]", b"{}", b"0", b'""', b"{", b"}", b"[" * 100_000, b'{"a":' * 50_000, b"[" * 5_000 + b"]" * 5_000,

@@ -37,7 +37,7 @@ def heads() -> Iterator[tuple[tuple[str, bytes], ...]]:
     yield (("Accept-Language", b"xx-" + b"a-" * 2_000 + b";q=\xff, *;q=NaN, ;;;,,,en;q=9999999"),)
     yield (("Accept", b"*/*;q=x, \xff"), ("Accept-Encoding", b"gzip;q=x, \x01"))
     yield (("Content-Type", b"application/json; charset=\xff"),)
-    yield (("X-Request-Id", b"../../etc/passwd\" onload=x"), ("X-Forwarded-For", b"\xff, , evil"), ("Forwarded", b"for=evil"))
+    yield (("X-Request-Id", b'../../etc/passwd" onload=x'), ("X-Forwarded-For", b"\xff, , evil"), ("Forwarded", b"for=evil"))
     yield (("If-Match", b'"' + b"9" * 5_000 + b'"'), ("Idempotency-Key", b"\xff" * 100))
     yield (("Content-Length", b"-1"),)
     yield (("Content-Length", b"99999999999999999999"),)

@@ -127,7 +127,8 @@ async def test_pages_follow_each_other_also_when_names_are_the_same(any_door: Do
 
 
 @pytest.mark.parametrize("caller", [NOBODY, *(Caller(account_id=new_id(), roles=frozenset({role}))
-                                              for role in Role if role is not Role.ADMIN)], ids=repr)
+                                              for role in Role if role is not Role.ADMIN)],
+                         ids=lambda caller: "-".join(caller.roles) or "nobody")
 async def test_only_the_administration_sees_or_changes_accounts(door: Door, caller: Caller) -> None:
     made = await door.opens("nurse@example.test", Role.NURSE)
     for asked in (door.ask.accounts(caller), door.ask.account(caller, made.id),

@@ -20,6 +20,7 @@ from infirmary.contexts.staff.contract import Doctor, Staff
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, StaleVersion
 from infirmary.language import ADMIN, DOCTOR, STAFF_ROLES, Role
 from infirmary.web import forms
+from infirmary.web.menu import LABELS
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Told, told
 from infirmary.web.typed import an_id
@@ -40,10 +41,7 @@ async def accounts(page: Page) -> Response[Any]:
 
 
 def _roles(page: Page) -> list[tuple[str, str]]:
-    _ = page.language.gettext
-    words = {Role.DOCTOR: _("Doctor"), Role.NURSE: _("Nurse"), Role.RECEPTION: _("Reception"), Role.PHARMACIST: _("Pharmacist"),
-             Role.CASHIER: _("Cashier"), Role.ADMIN: _("Administrator"), Role.AUDITOR: _("Auditor"), Role.PATIENT: _("Patient")}
-    return [(role.value, words[role]) for role in ROLES]
+    return [(role.value, page.language.gettext(LABELS[role])) for role in ROLES]
 
 
 @pages.get("/admin/accounts/new", roles=[ADMIN])
@@ -86,14 +84,14 @@ async def open_account(page: Page) -> Response[Any]:
                   "doctor_id": an_id(page.form.get("doctor_id", "")) if DOCTOR in roles else None,
                   "staff_id": an_id(page.form.get("staff_id", ""))}
         made = await page.ask(Identity).open_account(page.caller, forms.filled(
-            page, OpenAccount, {"email": _("Write the whole address, such as name@example.org."), "name": _("Write a name.")},
-            roles=roles, password=None, **linked))
+            page, OpenAccount, {"email": _("Write the whole address, such as name@example.org."),
+                                "name": _("Write a name.")}, roles=roles, password=None, **linked))
     except (Malformed, EmailTaken, AlreadyLinked, RoleNeedsPerson) as refusal:
         errors = _errors(page, refusal)
         return await _new(page, values=page.form, chosen=typed, errors=errors, status=refusal.status,
                           refusal=None if errors else told(refusal))
-    return page.redirect(f"{ACCOUNTS}/{made.id}", toast=_("%(name)s is invited: a link to choose a password is on its way.") % {
-        "name": made.name})
+    text = _("%(name)s is invited: a link to choose a password is on its way.") % {"name": made.name}
+    return page.redirect(f"{ACCOUNTS}/{made.id}", toast=text)
 
 
 def _errors(page: Page, refusal: Refusal) -> dict[str, str]:
@@ -135,24 +133,28 @@ async def amend(page: Page) -> Response[Any]:
         made = await identity.amend_account(page.caller, account_id, body, forms.version(page))
     except StaleVersion:
         now = await identity.account(page.caller, account_id)
-        return await _show(page, now, values=page.form, chosen=typed, changed=_differences(page, now, typed), status=412)
+        return await _show(page, now, values=page.form, chosen=typed, changed=_differences(page, now, typed),
+                           status=412)
     except LastAdmin as refusal:
         return await _show(page, before, values=page.form, chosen=typed, status=refusal.status, refusal=_last(page))
     except (Malformed, AlreadyLinked, RoleNeedsPerson) as refusal:
-        return await _show(page, before, values=page.form, chosen=typed, errors=_errors(page, refusal), status=refusal.status)
-    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=_("The account of %(name)s is changed.") % {"name": made.name})
+        return await _show(page, before, values=page.form, chosen=typed, errors=_errors(page, refusal),
+                           status=refusal.status)
+    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=_("The account of %(name)s is changed.") % {
+        "name": made.name})
 
 
 def _last(page: Page) -> Told:
     _ = page.language.gettext
-    return Told(_("This is the last administrator"), _("Nothing was changed. Make somebody else an administrator first."), [], icon="key")
+    return Told(_("This is the last administrator"),
+                _("Nothing was changed. Make somebody else an administrator first."), [], icon="key")
 
 
 def _differences(page: Page, now: Account, typed: list[str]) -> list[tuple[str, str, str]]:
     _, words = page.language.gettext, dict(_roles(page))
     there, yours = (", ".join(words[role] for role in words if role in chosen) for chosen in ([*now.roles], typed))
-    return [row for row in ((_("Name"), now.name, page.form.get("name", "").strip()), (_("Roles"), there, yours),
-                            (_("May sign in"), _("no") if now.disabled else _("yes"), "")) if row[1] != row[2] and row[2]]
+    rows = [(_("Name"), now.name, page.form.get("name", "").strip()), (_("Roles"), there, yours)]
+    return [row for row in rows if row[1] != row[2]]
 
 
 @pages.post("/admin/accounts/{account_id}/{deed}", roles=[ADMIN])
@@ -170,7 +172,9 @@ async def switch(page: Page) -> Response[Any]:
         return await _show(page, before, status=refusal.status, refusal=_last(page))
     except StaleVersion as refusal:
         return await _show(page, before, status=refusal.status, refusal=Told(
-            _("Somebody changed this account a moment ago"), _("Nothing was done. This is how it reads now."), [], icon="versions"))
-    text = _("%(name)s can sign in no more and is signed out everywhere.") if disabled else _("%(name)s can sign in again.")
+            _("Somebody changed this account a moment ago"), _("Nothing was done. This is how it reads now."), [],
+            icon="versions"))
+    text = _("%(name)s can sign in no more and is signed out everywhere.") if disabled \
+        else _("%(name)s can sign in again.")
     return page.redirect(f"{ACCOUNTS}/{account_id}", toast=text % {"name": made.name},
                          undo=f"{ACCOUNTS}/{account_id}/{'enable' if disabled else 'disable'}")

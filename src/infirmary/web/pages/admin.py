@@ -41,9 +41,10 @@ async def hospital(page: Page) -> Response[Any]:
     figures, needs = await asyncio.gather(page.ask(Reports).hospital(page.caller, period=period), _needs(page))
     if figures.requested_now:
         needs = [_requests(page, figures), *needs]
-    return await page.render("admin/hospital.html", here=HOSPITAL, search=search(page), figures=figures, period=period.value, needs=needs,
-                             periods=[(one.value, _period(page, one)) for one in Period],
-                             months={one.month: _month(page, one.month) for one in figures.no_shows_by_month})
+    return await page.render(
+        "admin/hospital.html", here=HOSPITAL, search=search(page), figures=figures, period=period.value, needs=needs,
+        periods=[(one.value, _period(page, one)) for one in Period],
+        months={one.month: _month(page, one.month) for one in figures.no_shows_by_month})
 
 
 def _month(page: Page, text: str) -> str:
@@ -59,10 +60,11 @@ def _period(page: Page, period: Period) -> str:
 
 
 def _requests(page: Page, figures: HospitalFigures) -> Need:
-    speaks = page.language
+    n = figures.requested_now
+    title = page.language.ngettext("%(n)s request waits for an answer", "%(n)s requests wait for an answer", n)
     where = [f"{one.name} {one.requested}" for one in figures.departments if one.requested]
-    return Need(speaks.ngettext("%(n)s request waits for an answer", "%(n)s requests wait for an answer", figures.requested_now)
-                % {"n": figures.requested_now}, ", ".join(where), speaks.gettext("Answer"), "/desk/visits?day=&status=requested")
+    return Need(title % {"n": n}, ", ".join(where), page.language.gettext("Answer"),
+                "/desk/visits?day=&status=requested")
 
 
 async def _needs(page: Page) -> list[Need]:
@@ -72,7 +74,8 @@ async def _needs(page: Page) -> list[Need]:
         _or_nothing(page.ask(Notifications).deliveries(page.caller, status=DeliveryStatus.FAILED, limit=100)))
     needs = []
     if parked:
-        needs.append(Need(ngettext("%(n)s event was set aside", "%(n)s events were set aside", len(parked)) % {"n": len(parked)},
+        n = len(parked)
+        needs.append(Need(ngettext("%(n)s event was set aside", "%(n)s events were set aside", n) % {"n": n},
                           _("A part of the system could not handle it: %(parts)s") % {
                               "parts": ", ".join(sorted({one.context for one in parked}))}, _("See"), SYSTEM))
     if failed and failed.items:
@@ -102,11 +105,12 @@ async def deliveries(page: Page) -> Response[Any]:
 async def _deliveries(page: Page, *, refusal: Told | None = None, status: int = 200) -> Response[Any]:
     asked = page.query.get("status", "")
     wanted = DeliveryStatus(asked) if asked in set(DeliveryStatus) else None
-    found = await page.ask(Notifications).deliveries(page.caller, status=wanted, cursor=page.query.get("cursor"), limit=50)
+    found = await page.ask(Notifications).deliveries(page.caller, status=wanted, cursor=page.query.get("cursor"),
+                                                     limit=50)
     more = {"cursor": found.next_cursor, **({"status": asked} if wanted else {})} if found.next_cursor else None
-    return await page.render("admin/deliveries.html", status=status, here=DELIVERIES, search=search(page), items=found.items, wanted=asked,
-                             more="?" + urlencode(more) if more else "", refusal=refusal,
-                             caught=page.settings.mail.port == 0)
+    return await page.render(
+        "admin/deliveries.html", status=status, here=DELIVERIES, search=search(page), items=found.items, wanted=asked,
+        more="?" + urlencode(more) if more else "", refusal=refusal, caught=page.settings.mail.port == 0)
 
 
 @pages.post("/admin/deliveries/{delivery_id}/retry", roles=[ADMIN])
@@ -116,7 +120,8 @@ async def retry(page: Page) -> Response[Any]:
         await page.ask(Notifications).retry(page.caller, page.id("delivery_id"))
     except NothingToRetry as refusal:
         return await _deliveries(page, status=refusal.status, refusal=Told(
-            _("There is nothing to try again"), _("This message was sent, or is about to be tried anyway."), [], icon="mail"))
+            _("There is nothing to try again"), _("This message was sent, or is about to be tried anyway."), [],
+            icon="mail"))
     return page.redirect(DELIVERIES + "?status=pending", toast=_("The message is tried again within seconds."))
 
 
@@ -129,9 +134,11 @@ async def system(page: Page) -> Response[Any]:
 
 
 async def _system(page: Page, *, refusal: Told | None = None, status: int = 200) -> Response[Any]:
-    services, parked = await asyncio.gather(page.ask(System).services(page.caller), page.ask(System).parked(page.caller))
-    return await page.render("admin/system.html", status=status, here=SYSTEM, search=search(page), services=services, refusal=refusal, lagging=LAGGING,
-                             parked=sorted(parked, key=lambda one: one.parked_at, reverse=True))
+    ask = page.ask(System)
+    services, parked = await asyncio.gather(ask.services(page.caller), ask.parked(page.caller))
+    return await page.render(
+        "admin/system.html", status=status, here=SYSTEM, search=search(page), services=services, refusal=refusal,
+        lagging=LAGGING, parked=sorted(parked, key=lambda one: one.parked_at, reverse=True))
 
 
 @pages.post("/admin/system/events/{context}/{event_id}/replay", roles=[ADMIN])

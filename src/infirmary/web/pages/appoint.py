@@ -159,10 +159,11 @@ async def _patient(page: Page, wish: Wish) -> Patient | None:
 
 async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any) -> dict[str, Any]:
     """The chosen day with its free times, and the days around it."""
-    soonest = max(page.local(who.next.starts_at).date() if who.next else page.today, a_day(asked.get("from", "")) or page.today)
+    since = a_day(asked.get("from", ""))
+    soonest = max(page.local(who.next.starts_at).date() if who.next else page.today, since or page.today)
     later = int(asked["in"]) if asked.get("in", "").isdecimal() and len(asked["in"]) < 4 else None
     wanted = a_day(asked.get("day", "")) or (page.today + timedelta(days=later) if later is not None else soonest)
-    first = monday(a_day(asked.get("from", "")) or wanted)
+    first = monday(since or wanted)
     start = datetime.combine(first, time(), page.settings.hospital.tz)
     slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS),
                                                 doctor_id=who.doctor_id)).items
@@ -171,11 +172,13 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
     if not asked.get("day") and wanted not in by_day:   # nobody chose this very day
         wanted = min((day for day in by_day if day >= wanted), default=wanted)
+    before = max(monday(page.today), first - timedelta(days=DAYS))
     return {"day": wanted, "minutes": who.visit_minutes,
-            "times": [Time(slot_value(one.doctor_id, one.starts_at), page.local(one.starts_at)) for one in by_day.get(wanted, [])],
+            "times": [Time(slot_value(one.doctor_id, one.starts_at), page.local(one.starts_at))
+                      for one in by_day.get(wanted, [])],
             "days": [DayOf(day, address(day=day, **{"from": first}), len(by_day.get(day, [])))
                      for day in (first + timedelta(days=n) for n in range(DAYS))],
-            "earlier": address(**{"from": max(monday(page.today), first - timedelta(days=DAYS))}) if first > page.today else "",
+            "earlier": address(**{"from": before}) if first > page.today else "",
             "later": address(**{"from": first + timedelta(days=DAYS)})}
 
 
@@ -183,7 +186,7 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
 
 
 def _chosen(page: Page) -> tuple[UUID, datetime, int | None]:
-    """The doctor, the instant, and the length where it is not the usual: another time offered, a typed one, or a slot."""
+    """The doctor, the instant, and the length where it is not the usual: a time offered, a typed one, or a slot."""
     _, form = page.language.gettext, {**page.query, **page.form}
     if (offered := slot_of(form.get("instead", ""))) is not None:
         return *offered, _minutes(page, form)
@@ -192,7 +195,8 @@ def _chosen(page: Page) -> tuple[UUID, datetime, int | None]:
         clock, day = typed_clock(text), a_day(form.get("day", ""))
         if clock is None or day is None or clock == "24:00":
             raise Malformed(errors=[FieldError("time", _("Write a time such as 9:20."))])
-        return doctor_id, datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz), _minutes(page, form)
+        at = datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz)
+        return doctor_id, at, _minutes(page, form)
     if (slot := slot_of(form.get("slot", ""))) is not None:
         return *slot, None
     raise Malformed(errors=[FieldError("slot", _("Choose a time."))])
@@ -225,10 +229,10 @@ async def book(page: Page) -> Response[Any]:
     local = page.local(made.starts_at)
     back = f"/doctor/visits/{page.form['visit']}" if wish.own_doctor and an_id(page.form.get("visit", "")) else \
         f"/doctor/visits/{made.id}" if wish.own_doctor else f"/desk?patient={wish.patient_id}"
-    return page.redirect(forms.back(page, back), undo=f"{wish.base}/visits/{made.id}/cancel", toast=page.language.gettext(
-        "%(name)s is booked for %(day)s, %(time)s with %(doctor)s.") % {
-            "name": made.patient_name, "day": page.language.day(local.date(), page.today),
-            "time": page.language.time(local), "doctor": made.doctor_name})
+    text = page.language.gettext("%(name)s is booked for %(day)s, %(time)s with %(doctor)s.") % {
+        "name": made.patient_name, "day": page.language.day(local.date(), page.today),
+        "time": page.language.time(local), "doctor": made.doctor_name}
+    return page.redirect(forms.back(page, back), toast=text, undo=f"{wish.base}/visits/{made.id}/cancel")
 
 
 @pages.post("/desk/visits/{visit_id}/move", roles=ROLES)
@@ -251,7 +255,8 @@ async def move(page: Page) -> Response[Any]:
         return await _refused(page, wish, refusal)
     local = page.local(moved.starts_at)
     text = page.language.gettext("The visit of %(name)s is moved to %(day)s, %(time)s.") % {
-        "name": moved.patient_name, "day": page.language.day(local.date(), page.today), "time": page.language.time(local)}
+        "name": moved.patient_name, "day": page.language.day(local.date(), page.today),
+        "time": page.language.time(local)}
     undo = f"{wish.path}?" + urlencode({"instead": slot_value(before.doctor_id, before.starts_at)})
     if "starts_at" in page.form and page.from_htmx:
         return diary.moved(page, text, undo)
@@ -278,7 +283,8 @@ async def _refused(page: Page, wish: Wish, refusal: Refusal) -> Response[Any]:
         if not page.from_htmx:
             return await show(page, refusal=refusal)
     if not wish.visit and isinstance(refusal, TimeIsTaken) and (same := await _booked_already(page, wish)):
-        return page.redirect(f"{wish.base}/visits/{same.id}", toast=page.language.gettext("This visit was booked already."))
+        return page.redirect(f"{wish.base}/visits/{same.id}",
+                             toast=page.language.gettext("This visit was booked already."))
     offered = [Time(slot_value(who, at), page.local(at)) for who, at in alternatives(refusal)[:OFFERED]]
     if page.from_htmx:
         return await page.render("desk/_refused.html", status=refusal.status, offered=offered,
@@ -292,21 +298,25 @@ async def _booked_already(page: Page, wish: Wish) -> Appointment | None:
     doctor_id, at, _ = _chosen(page)
     found = await page.ask(Appointments).appointments(page.caller, patient_id=wish.patient_id, from_=at,
                                                       to=at + timedelta(minutes=1), limit=5)
-    return next((one for one in found.items if one.doctor_id == doctor_id and one.starts_at == at and one.status in LIVE), None)
+    return next((one for one in found.items
+                 if one.doctor_id == doctor_id and one.starts_at == at and one.status in LIVE), None)
 
 
 async def _said(page: Page, wish: Wish, refusal: Refusal) -> Told | None:
     _ = page.language.gettext
+    nothing = _("The visit stays where it is.") if wish.visit else _("Nothing was booked.")
+    now_what = _("These are the nearest free times:") if alternatives(refusal) else _("Choose another day.")
     match refusal:
         case TimeIsTaken():
-            return Told(_("This time has just gone"), _clashes(page, wish, refusal), [], icon="clock-x")
+            text = " ".join([*_clashes(page, wish, refusal), nothing, now_what])
+            return Told(_("This time has just gone"), text, [], icon="clock-x")
         case SlotNotOffered():
-            return Told(_("This time lies outside the hours"), _("Nothing was booked. These are the nearest free times:")
-                        if alternatives(refusal) else _("Nothing was booked. Choose another day."), [], icon="clock-x")
+            return Told(_("This time lies outside the hours"), f"{nothing} {now_what}", [], icon="clock-x")
         case TimeIsPast():
             return Told(_("This time has passed"), _("Choose one that is still to come."), [], icon="clock-x")
         case DoctorNotAvailable():
-            return Told(_("This doctor takes no visits any more"), _("Nothing was booked. Choose somebody else."), [], icon="user-off")
+            text = f"{nothing} {_('Choose somebody else.')}"
+            return Told(_("This doctor takes no visits any more"), text, [], icon="user-off")
         case PatientNotActive():
             return Told(_("This record is closed"), _("No visit can be booked with it."), [], icon="lock")
         case Malformed():
@@ -316,7 +326,7 @@ async def _said(page: Page, wish: Wish, refusal: Refusal) -> Told | None:
     return told(refusal)
 
 
-def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> str:
+def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> list[str]:
     """Whose time is taken; never by whom."""
     _, speaks = page.language.gettext, page.language
     said = []
@@ -325,6 +335,4 @@ def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> str:
             "The doctor has a visit from %(from)s to %(to)s.")
         said.append(words % {"patient": wish.patient_name, "from": speaks.time(page.local(one.starts_at)),
                              "to": speaks.time(page.local(one.ends_at))})
-    said.append(_("Nothing was booked. These are the nearest free times:") if alternatives(refusal)
-                else _("Nothing was booked. Choose another time."))
-    return " ".join(said)
+    return said

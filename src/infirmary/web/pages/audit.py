@@ -31,17 +31,21 @@ NOUNS = {"appointment": N_("Visit"), "patient": N_("Record"), "account": N_("Acc
          "hours": N_("Hours"), "leave": N_("Leave"), "delivery": N_("Message"), "notification": N_("Notification"),
          "audit": N_("Audit trail"), "access": N_("Access")}
 VERBS = {"requested": N_("asked for"), "booked": N_("booked"), "accepted": N_("accepted"), "declined": N_("declined"),
-         "rescheduled": N_("moved"), "cancelled": N_("cancelled"), "checked_in": N_("checked in"), "started": N_("started"),
-         "completed": N_("completed"), "no_show": N_("noted a no-show"), "read": N_("read"), "searched": N_("searched"),
-         "matched": N_("compared"), "registered": N_("registered"), "amended": N_("changed"), "changed": N_("changed"),
-         "retired": N_("closed"), "opened": N_("opened"), "closed": N_("closed"), "ended": N_("ended"), "refused": N_("refused"),
-         "engaged": N_("engaged"), "set": N_("set"), "taken": N_("added"), "taken_back": N_("taken back"),
-         "retried": N_("tried again"), "written": N_("written"), "all_read": N_("read all of them"), "denied": N_("denied"), "refresh_token_reused": N_("a copied token was used"),
-         "reset_requested": N_("asked for a new one"), "reset": N_("set anew"), "change_refused": N_("change refused")}
-KINDS = [("", N_("anything")), ("appointment.", N_("Visits")), ("patient.", N_("Records")), ("patient.read", N_("Records: read")),
-         ("session.", N_("Sign-in")), ("account.", N_("Accounts")), ("password.", N_("Passwords")), ("access.denied", N_("Access: denied")),
-         ("doctor.", N_("Doctors")), ("staff.", N_("Staff")), ("department.", N_("Departments")), ("hours.", N_("Hours")),
-         ("leave.", N_("Leave")), ("delivery.", N_("Messages")), ("audit.", N_("The trail itself"))]
+         "rescheduled": N_("moved"), "cancelled": N_("cancelled"), "checked_in": N_("checked in"),
+         "started": N_("started"), "completed": N_("completed"), "no_show": N_("noted a no-show"), "read": N_("read"),
+         "searched": N_("searched"), "matched": N_("compared"), "registered": N_("registered"),
+         "amended": N_("changed"), "changed": N_("changed"), "retired": N_("closed"), "opened": N_("opened"),
+         "closed": N_("closed"), "ended": N_("ended"), "refused": N_("refused"), "engaged": N_("engaged"),
+         "set": N_("set"), "taken": N_("added"), "taken_back": N_("taken back"), "retried": N_("tried again"),
+         "written": N_("written"), "all_read": N_("read all of them"), "denied": N_("denied"),
+         "refresh_token_reused": N_("a copied token was used"), "reset_requested": N_("asked for a new one"),
+         "reset": N_("set anew"), "change_refused": N_("change refused")}
+KINDS = {"": N_("anything"), "appointment.": N_("Visits"), "patient.": N_("Records"), "patient.read": N_("Records: read"),
+         "session.": N_("Sign-in"), "account.": N_("Accounts"), "password.": N_("Passwords"),
+         "access.denied": N_("Access: denied"), "doctor.": N_("Doctors"), "staff.": N_("Staff"),
+         "department.": N_("Departments"), "hours.": N_("Hours"), "leave.": N_("Leave"), "delivery.": N_("Messages"),
+         "audit.": N_("The trail itself")}
+FILTERS = ("actor", "patient", "action", "entity", "from", "to")
 
 
 class Line(Struct, frozen=True):
@@ -67,12 +71,13 @@ async def explorer(page: Page) -> Response[Any]:
         from_=_midnight(page, first) if first else None,
         to=_midnight(page, last + timedelta(days=1)) if last else None, cursor=asked.get("cursor"), limit=AT_A_TIME)
     lines = _lines(page, found.items, a_day(asked.get("after", "")))
-    more = "?" + urlencode({**asked, "cursor": found.next_cursor, "after": lines[-1].at.date()}) if found.next_cursor else ""
-    names = await _names(page, {one.patient_id for one in found.items if one.patient_id} | ({patient_id} if patient_id else set()))
+    further = {**asked, "cursor": found.next_cursor, "after": lines[-1].at.date()} if found.next_cursor else None
+    more = "?" + urlencode(further) if further else ""
+    names = await _names(page, {one for one in (patient_id, *(event.patient_id for event in found.items)) if one})
     return await page.render(
         "audit/events.html", here=AUDIT, lines=lines, more=more, names=names, refusal=said, asked=asked,
-        patient_id=patient_id, kinds=[(kind, page.language.gettext(word)) for kind, word in KINDS],
-        by_name=ADMIN in page.caller.roles, filtered=any(asked.get(name) for name in ("actor", "patient", "action", "entity", "from", "to")))
+        patient_id=patient_id, kinds=[(kind, page.language.gettext(word)) for kind, word in KINDS.items()],
+        by_name=ADMIN in page.caller.roles, filtered=any(asked.get(name) for name in FILTERS))
 
 
 def _midnight(page: Page, day: date) -> datetime:
@@ -105,11 +110,13 @@ async def _patient_meant(page: Page, text: str) -> tuple[UUID | None, Told | Non
     if not text or an_id(text) is not None:
         return an_id(text), None
     if ADMIN not in page.caller.roles:
-        return None, Told(_("The register is not open to you"), _("Choose a patient by the sign that stands in the list."), [], icon="lock")
+        return None, Told(_("The register is not open to you"),
+                          _("Choose a patient by the sign that stands in the list."), [], icon="lock")
     found = (await page.ask(Patients).search(page.caller, q=text[:100], limit=6)).items
     if len(found) == 1:
         return found[0].id, None
-    ways = [Way(f"{one.name}, {number(one.number)}", f"{AUDIT}?" + urlencode({**page.query, "patient": one.id})) for one in found]
+    ways = [Way(f"{one.name}, {number(one.number)}", f"{AUDIT}?" + urlencode({**page.query, "patient": one.id}))
+            for one in found]
     title = _("Several people fit “%(text)s”") if found else _("Nobody found for “%(text)s”")
     return None, Told(title % {"text": text}, _("These are the events of everybody. Choose whom you mean:") if found
                       else _("These are the events of everybody."), ways, icon="user-search")

@@ -53,10 +53,12 @@ class Kind(Struct, frozen=True, kw_only=True):
 
 DEPARTMENT = Kind(
     path="/admin/departments", id="department_id", template="admin/department.html", form=DepartmentForm,
-    fields={"name": N_("Name"), "location": N_("Where"), "icon": N_("Picture"), "accepts_first": N_("Answers requests first")},
+    fields={"name": N_("Name"), "location": N_("Where"), "icon": N_("Picture"),
+            "accepts_first": N_("Answers requests first")},
     get=lambda staff: staff.department, add=lambda staff: staff.open_department,
     replace=lambda staff: staff.replace_department, end=lambda staff: staff.close_department,
-    added=N_("%(name)s is open. Engage doctors for it next."), changed=N_("%(name)s is changed."), ended=N_("%(name)s is closed."))
+    added=N_("%(name)s is open. Engage doctors for it next."), changed=N_("%(name)s is changed."),
+    ended=N_("%(name)s is closed."))
 DOCTOR = Kind(
     path="/admin/doctors", id="doctor_id", template="admin/doctor.html", form=DoctorForm,
     fields={"given_name": N_("Given name"), "family_name": N_("Family name"), "specialty": N_("Specialty"),
@@ -91,7 +93,8 @@ async def _departments(page: Page) -> list[Department]:
 async def doctors(page: Page) -> Response[Any]:
     q, department_id = page.query.get("q", "").strip()[:100], an_id(page.query.get("department_id", ""))
     found, every, openings = await asyncio.gather(
-        page.ask(Staff).doctors(page.caller, q=q, department_id=department_id, limit=50, cursor=page.query.get("cursor")),
+        page.ask(Staff).doctors(page.caller, q=q, department_id=department_id, limit=50,
+                                cursor=page.query.get("cursor")),
         _departments(page), page.ask(Appointments).earliest(page.caller))
     return await page.render(
         "admin/doctors.html", here=DOCTOR.path, doctors=found.items, q=q, department_id=department_id or "",
@@ -106,8 +109,9 @@ async def members(page: Page) -> Response[Any]:
     found, every = await asyncio.gather(
         page.ask(Staff).members(page.caller, q=q, occupation=occupation, limit=50, cursor=page.query.get("cursor")),
         _departments(page))
-    return await page.render("admin/staff.html", here=MEMBER.path, members=found.items, q=q, occupation=asked,
-                             more=_more(page, found.next_cursor), works=_works(page), departments={one.id: one.name for one in every})
+    return await page.render(
+        "admin/staff.html", here=MEMBER.path, members=found.items, q=q, occupation=asked, works=_works(page),
+        more=_more(page, found.next_cursor), departments={one.id: one.name for one in every})
 
 
 def _more(page: Page, cursor: str | None) -> str:
@@ -128,8 +132,9 @@ def _works(page: Page) -> list[tuple[str, str]]:
 # --- one of them -----------------------------------------------------------------------------------------------------
 
 
-async def _show(page: Page, kind: Kind, thing: Any, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None,
-                changed: list[tuple[str, str, str]] | None = None, refusal: Told | None = None, status: int = 200) -> Response[Any]:
+async def _show(page: Page, kind: Kind, thing: Any, *, values: dict[str, str] | None = None,
+                errors: dict[str, str] | None = None, changed: list[tuple[str, str, str]] | None = None,
+                refusal: Told | None = None, status: int = 200) -> Response[Any]:
     values = _values(thing) if values is None and thing is not None else dict(values or {})
     if changed is not None:
         values["version"] = str(thing.version)
@@ -143,7 +148,8 @@ async def _show(page: Page, kind: Kind, thing: Any, *, values: dict[str, str] | 
 
 async def _standing(page: Page, doctor_id: UUID) -> int:
     """Visits that stay booked when a doctor leaves."""
-    found = await page.ask(Appointments).appointments(page.caller, doctor_id=doctor_id, from_=page.site.clock.now(), limit=100)
+    found = await page.ask(Appointments).appointments(page.caller, doctor_id=doctor_id, from_=page.site.clock.now(),
+                                                      limit=100)
     return sum(one.status in LIVE for one in found.items)
 
 
@@ -156,8 +162,9 @@ def _values(thing: Any) -> dict[str, str]:
 
 def _typed(page: Page, kind: Kind) -> Any:
     _ = page.language.gettext
-    mend = {"name": _("Write a name."), "given_name": _("Write the given name."), "family_name": _("Write the family name."),
-            "specialty": _("Write the specialty, such as Cardiology."), "department_id": _("Choose a department."),
+    mend = {"name": _("Write a name."), "given_name": _("Write the given name."),
+            "family_name": _("Write the family name."), "specialty": _("Write the specialty, such as Cardiology."),
+            "department_id": _("Choose a department."),
             "occupation": _("Choose the work."), "icon": _("Choose a picture.")}
     more = {"accepts_first": page.form.get("accepts_first") == "yes"} if kind is DEPARTMENT else {}
     return forms.filled(page, kind.form, mend, **more)
@@ -208,13 +215,16 @@ async def _end(page: Page, kind: Kind) -> Response[Any]:
         gone = await kind.end(staff)(page.caller, thing_id, forms.version(page))
     except (DepartmentInUse, StaleVersion) as refusal:
         now = await kind.get(staff)(page.caller, thing_id)
-        said = Told(_("Doctors still belong here"), _("%(name)s stays open. Move them to another department first.") % {"name": now.name},
-                    [Way(_("Its doctors"), f"/admin/doctors?department_id={thing_id}")], icon="stethoscope") \
+        text = _("%(name)s stays open. Move them to another department first.") % {"name": now.name}
+        said = Told(_("Doctors still belong here"), text, [
+            Way(_("Its doctors"), f"/admin/doctors?department_id={thing_id}")], icon="stethoscope") \
             if isinstance(refusal, DepartmentInUse) else \
-            Told(_("Somebody changed this a moment ago"), _("Nothing was done. This is how it reads now."), [], icon="versions")
+            Told(_("Somebody changed this a moment ago"), _("Nothing was done. This is how it reads now."), [],
+                 icon="versions")
         return await _show(page, kind, now, refusal=said, status=refusal.status)
     except Refusal as refusal:
-        return await _show(page, kind, await kind.get(staff)(page.caller, thing_id), refusal=told(refusal), status=refusal.status)
+        now = await kind.get(staff)(page.caller, thing_id)
+        return await _show(page, kind, now, refusal=told(refusal), status=refusal.status)
     return page.redirect(kind.path, toast=_(kind.ended) % {"name": gone.name})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 from datetime import date, datetime, time
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Response
 from msgspec import structs
@@ -155,7 +156,8 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
     still_open = [one for one in coming.items if one.status in LIVE]
     return await page.render(
         "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page),
-        patient=patient, coming=coming.items, past=past.items, more=f"?past={past.next_cursor}" if past.next_cursor else "",
+        patient=patient, coming=coming.items, past=past.items,
+        more="?" + urlencode({"past": past.next_cursor}) if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
         refusal=_not_closed(page, refusal, still_open, patient) if refusal else None)
 
