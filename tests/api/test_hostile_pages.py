@@ -147,3 +147,13 @@ async def test_forms_answer_nonsense_in_their_fields(world: World, visitors: dic
             if answer.status == 303:
                 wrong += faults(await visitor.open(answer.location), f"{role} after POST {action} with {text[:40]!r}")
     assert not wrong
+
+
+async def test_a_careless_page_would_be_found(world: World, visitors: dict[str, Visitor]) -> None:
+    site = site_of(world.house)
+    site.templates.autoescape = False
+    careless = Visitor(build_app([*world.house.api(), *handlers(site)]))
+    careless.cookies |= visitors["reception"].cookies
+    wrong = [one for address in addresses(world, "reception") for one in faults(await careless.open(address), address)]
+    assert any(MARK in one for one in wrong)
+    assert any("onx7f3" in one for one in wrong)

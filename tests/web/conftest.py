@@ -139,33 +139,37 @@ WEEK = HoursForm(visit_minutes=20, weekly=[
 
 async def _people(house: House, clock: HeldClock) -> People:
     staff, register, appointments = house.ask(Staff), house.ask(Patients).register, house.ask(Appointments)
-    cardiology = await staff.open_department(admin, DepartmentForm(name="Cardiology", accepts_first=True, icon="heartbeat"))
+    cardiology = await staff.open_department(admin, DepartmentForm(name="Cardiology", accepts_first=True,
+                                                                   icon="heartbeat"))
     general = await staff.open_department(admin, DepartmentForm(name="General medicine"))
-    okafor = await staff.engage_doctor(admin, DoctorForm(given_name="Amara", family_name="Okafor", specialty="Cardiology",
-                                                         department_id=cardiology.id, room="Room 3.02"))
-    brennan = await staff.engage_doctor(admin, DoctorForm(given_name="Niamh", family_name="Brennan",
-                                                          specialty="General medicine", department_id=general.id))
+    okafor = await staff.engage_doctor(admin, DoctorForm(
+        given_name="Amara", family_name="Okafor", specialty="Cardiology", department_id=cardiology.id, room="Room 3.02"))
+    brennan = await staff.engage_doctor(admin, DoctorForm(
+        given_name="Niamh", family_name="Brennan", specialty="General medicine", department_id=general.id))
     for doctor in (okafor, brennan):
         await staff.set_hours(admin, doctor.id, WEEK, if_match=0)
     rosa = await register(reception, Demographics(given_name="Rosa", family_name="Delgado Vega", gender=Gender.FEMALE,
                                                   birth_date=date(1968, 3, 14), phone="0600 555 114"))
-    lan = await register(reception, Demographics(given_name="Thị Lan", family_name="Nguyễn", birth_date=date(1991, 5, 7),
-                                                 phone="0600 555 630", email="lan@example.org"))
-    samuel = await register(reception, Demographics(given_name="Samuel", family_name="Osei", birth_date=date(1981, 1, 3)))
-    nurse = await staff.engage(admin, StaffForm(given_name="Thandiwe", family_name="Mokoena", occupation=Occupation.NURSE))
-    account = await house.ask(Identity).open_account(admin, OpenAccount(email="boss@example.org", name="Henrik Salo",
-                                                                        roles=[ADMIN], password="a long password of his"))
+    lan = await register(reception, Demographics(given_name="Thị Lan", family_name="Nguyễn", phone="0600 555 630",
+                                                 birth_date=date(1991, 5, 7), email="lan@example.org"))
+    samuel = await register(reception, Demographics(given_name="Samuel", family_name="Osei",
+                                                    birth_date=date(1981, 1, 3)))
+    nurse = await staff.engage(admin, StaffForm(given_name="Thandiwe", family_name="Mokoena",
+                                                occupation=Occupation.NURSE))
+    account = await house.ask(Identity).open_account(admin, OpenAccount(
+        email="boss@example.org", name="Henrik Salo", roles=[ADMIN], password="a long password of his"))
     await house.deliver_facts()
     booked = await appointments.book(reception, BookAppointment(
         patient_id=rosa.id, doctor_id=okafor.id, starts_at=MONDAY + 60 * MINUTE, reason="Breathless on stairs"))
-    waiting = await appointments.book(reception, BookAppointment(patient_id=samuel.id, doctor_id=okafor.id, starts_at=MONDAY))
+    waiting = await appointments.book(reception, BookAppointment(
+        patient_id=samuel.id, doctor_id=okafor.id, starts_at=MONDAY))
     waiting = await appointments.check_in(reception, waiting.id)
     requested = await appointments.book(a_patient_caller(lan.id), BookAppointment(
         patient_id=lan.id, doctor_id=okafor.id, starts_at=MONDAY + timedelta(days=1, hours=2), reason="Swollen ankles"))
     assert requested.status is Status.REQUESTED
     await house.deliver_facts()
-    return People(cardiology=cardiology, general=general, okafor=okafor, brennan=brennan, rosa=rosa, lan=lan, samuel=samuel,
-                  nurse=nurse, account=account, booked=booked, waiting=waiting, requested=requested)
+    return People(cardiology=cardiology, general=general, okafor=okafor, brennan=brennan, rosa=rosa, lan=lan,
+                  samuel=samuel, nurse=nurse, account=account, booked=booked, waiting=waiting, requested=requested)
 
 
 @pytest.fixture(scope="session")
@@ -192,7 +196,8 @@ async def a_copy(made: Path, folder: Path) -> AsyncIterator[Hospital]:
     await house.open()
     app = build_app([*house.api(), *handlers(site_of(house), mail.pages_of(mails))])
     try:
-        yield Hospital(house, clock, app, msgspec.json.decode((folder / "people.json").read_bytes(), type=People), mails)
+        people = msgspec.json.decode((folder / "people.json").read_bytes(), type=People)
+        yield Hospital(house, clock, app, people, mails)
     finally:
         await house.close()
 

@@ -37,14 +37,15 @@ MAY: dict[str, set[Role]] = {
     "/desk/patients/{patient_id}": DESK, "/desk/patients/{patient_id}/edit": DESK,
     "/desk/patients/{patient_id}/close": {RECEPTION, ADMIN}, "/desk/book": DESK, "/desk/visits": DESK,
     "/desk/visits/{visit_id}": DESK, "/desk/visits/{visit_id}/{deed}": DESK, "/desk/visits/{visit_id}/move": DESK,
-    "/admin": ADMINS, "/admin/deliveries": ADMINS, "/admin/deliveries/{delivery_id}/retry": ADMINS, "/admin/system": ADMINS,
-    "/admin/system/events/{context}/{event_id}/replay": ADMINS,
+    "/admin": ADMINS, "/admin/deliveries": ADMINS, "/admin/deliveries/{delivery_id}/retry": ADMINS,
+    "/admin/system": ADMINS, "/admin/system/events/{context}/{event_id}/replay": ADMINS,
     "/admin/departments": ADMINS, "/admin/departments/new": ADMINS, "/admin/departments/{department_id}": ADMINS,
     "/admin/departments/{department_id}/end": ADMINS,
     "/admin/doctors": ADMINS, "/admin/doctors/new": ADMINS, "/admin/doctors/{doctor_id}": ADMINS,
     "/admin/doctors/{doctor_id}/end": ADMINS, "/admin/doctors/{doctor_id}/hours": ADMINS,
     "/admin/doctors/{doctor_id}/hours/leave": ADMINS, "/admin/doctors/{doctor_id}/hours/leave/{leave_id}/end": ADMINS,
-    "/admin/staff": ADMINS, "/admin/staff/new": ADMINS, "/admin/staff/{staff_id}": ADMINS, "/admin/staff/{staff_id}/end": ADMINS,
+    "/admin/staff": ADMINS, "/admin/staff/new": ADMINS, "/admin/staff/{staff_id}": ADMINS,
+    "/admin/staff/{staff_id}/end": ADMINS,
     "/admin/accounts": ADMINS, "/admin/accounts/new": ADMINS, "/admin/accounts/{account_id}": ADMINS,
     "/admin/accounts/{account_id}/{deed}": ADMINS,
     "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
@@ -66,7 +67,8 @@ async def hospital(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 def address(path: str, hospital: Hospital) -> str:
     people = hospital.people
     known: dict[str, Any] = {
-        "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id, "staff_id": people.nurse.id,
+        "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id,
+        "staff_id": people.nurse.id,
         "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "context": "audit",
         "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id}
     return path.format(**known) + ("?patient_id=" + str(people.rosa.id) if path == "/desk/book" else "")

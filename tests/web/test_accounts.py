@@ -18,14 +18,15 @@ async def test_accounts_are_found_by_name_and_role(hospital: Hospital) -> None:
     page = await hospital.administrator.open("/admin/accounts?role=nurse")
     assert "Thandiwe Mokoena nurse@example.org Nurse never Open" in page.words
     assert "Salo" not in page.words
-    assert "Henrik Salo boss@example.org Administrator" in (await hospital.administrator.open("/admin/accounts?q=salo")).words
+    found = await hospital.administrator.open("/admin/accounts?q=salo")
+    assert "Henrik Salo boss@example.org Administrator" in found.words
 
 
 async def test_an_account_is_opened_with_an_invitation(hospital: Hospital) -> None:
     boss, okafor = hospital.administrator, hospital.people.okafor
     page = await boss.open(f"/admin/accounts/new?role=doctor&doctor_id={okafor.id}&name=Dr+Amara+Okafor")
     form = page.form("/admin/accounts")
-    assert (form.values["roles"], form.values["doctor_id"], form.values["name"]) == ("doctor", str(okafor.id), "Dr Amara Okafor")
+    assert [form.values[name] for name in ("roles", "doctor_id", "name")] == ["doctor", str(okafor.id), "Dr Amara Okafor"]
     answer = await boss.submit(form, email="amara@example.org")
     [made] = (await hospital.ask(Identity).accounts(admin, q="amara")).items
     assert answer.location == f"/admin/accounts/{made.id}"
@@ -42,7 +43,8 @@ async def test_everything_to_mend_is_said_and_what_was_typed_stays(hospital: Hos
     wrong = await boss.submit(page.form("/admin/accounts"), name="Liam Byrne", roles="reception", email="liam@")
     assert "Write the whole address, such as name@example.org." in wrong.words
     assert wrong.form("/admin/accounts").values["name"] == "Liam Byrne"
-    taken = await boss.submit(page.form("/admin/accounts"), name="Liam Byrne", roles="reception", email="boss@example.org")
+    taken = await boss.submit(page.form("/admin/accounts"), name="Liam Byrne", roles="reception",
+                              email="boss@example.org")
     assert taken.status == 409
     assert "There is an account with this address already." in taken.words
     lost = await boss.submit(page.form("/admin/accounts"), name="Liam Byrne", roles="doctor", email="liam@example.org")
@@ -54,7 +56,8 @@ async def test_roles_are_changed(hospital: Hospital) -> None:
     boss, nurse = hospital.administrator, await a_nurse(hospital)
     page = await boss.open(f"/admin/accounts/{nurse.id}")
     fields = [*page.form(f"/{nurse.id}").fields, ("roles", "reception")]
-    assert (await boss.send(f"/admin/accounts/{nurse.id}", [one for one in fields if one[0] != "_csrf_token"])).status == 303
+    answer = await boss.send(f"/admin/accounts/{nurse.id}", [one for one in fields if one[0] != "_csrf_token"])
+    assert answer.status == 303
     assert sorted((await hospital.ask(Identity).account(admin, nurse.id)).roles) == [Role.NURSE, Role.RECEPTION]
 
 

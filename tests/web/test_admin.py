@@ -45,8 +45,8 @@ async def test_a_part_that_does_not_answer_takes_no_figures_with_it(hospital: Ho
 
 
 async def test_events_that_were_set_aside_are_shown_and_tried_again(hospital: Hospital) -> None:
-    parked = ParkedEvent(id=hospital.people.rosa.id, context="reports", kind="VisitCompleted", happened_at=MONDAY, parked_at=MONDAY,
-                         why="KeyError")
+    parked = ParkedEvent(id=hospital.people.rosa.id, context="reports", kind="VisitCompleted", happened_at=MONDAY,
+                         parked_at=MONDAY, why="KeyError")
     tried: list[str] = []
 
     class Parked(System):
@@ -80,7 +80,8 @@ async def test_the_parts_of_the_system_say_how_they_keep_up(hospital: Hospital) 
 
 
 async def an_invitation(hospital: Hospital) -> Delivery:
-    await hospital.ask(Identity).open_account(admin, OpenAccount(email="liam@example.org", name="Liam Byrne", roles=[NURSE]))
+    await hospital.ask(Identity).open_account(admin, OpenAccount(email="liam@example.org", name="Liam Byrne",
+                                                                 roles=[NURSE]))
     await hospital.house.deliver_facts()
     return (await hospital.ask(Notifications).deliveries(admin)).items[0]
 

@@ -1,7 +1,7 @@
 """Booking and moving by staff: what was typed stays, and a refusal offers the nearest free times."""
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,10 @@ async def visits_of(hospital: Hospital, patient_id: object) -> list[Appointment]
 
 def when(page: Answer, path: str = "/desk/book"):
     return next(form for form in page.forms if form.method == "post" and form.action == path)
+
+
+def in_days(days: int, minutes: int = 0) -> datetime:
+    return MONDAY + timedelta(days=days, minutes=minutes)
 
 
 async def test_without_a_patient_the_desk_asks_for_one(hospital: Hospital) -> None:
@@ -40,7 +44,7 @@ async def test_a_slot_is_booked_at_once_also_where_patients_have_to_ask(hospital
     desk, people = hospital.desk, hospital.people
     page = await desk.open(f"/desk/book?patient_id={people.rosa.id}&doctor_id={people.okafor.id}&day=2027-03-03")
     assert "Wednesday 3 March 24 free" in page.words
-    answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, MONDAY + timedelta(days=2)), reason="Follow-up")
+    answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, in_days(2)), reason="Follow-up")
     assert answer.location == f"/desk?patient={people.rosa.id}"
     made = (await visits_of(hospital, people.rosa.id))[-1]
     assert (made.status, made.reason, made.mode) == (Status.BOOKED, "Follow-up", Mode.IN_PERSON)
@@ -58,14 +62,15 @@ async def test_any_five_minutes_of_any_length_are_booked_by_typing(hospital: Hos
     answer = await desk.submit(when(page), time="9.25", minutes="35", mode="video")
     assert answer.status == 303
     made = (await visits_of(hospital, people.rosa.id))[-1]
-    assert (made.starts_at, made.ends_at) == (MONDAY + timedelta(days=2, minutes=85), MONDAY + timedelta(days=2, minutes=120))
+    assert (made.starts_at, made.ends_at) == (in_days(2, 85), in_days(2, 120))
     assert made.mode is Mode.VIDEO
 
 
 async def test_a_time_that_has_gone_says_so_and_the_others_are_buttons_that_book(hospital: Hospital) -> None:
     desk, people = hospital.desk, hospital.people
     page = await desk.open(f"/desk/book?patient_id={people.lan.id}&doctor_id={people.okafor.id}&day=2027-03-01")
-    answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, people.booked.starts_at), reason="Palpitations")
+    answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, people.booked.starts_at),
+                               reason="Palpitations")
     assert answer.status == 409
     assert "This time has just gone The doctor has a visit from 09:00 to 09:20. Nothing was booked." in answer.words
     assert "Rosa" not in answer.words
@@ -99,7 +104,8 @@ async def test_the_patients_own_other_visit_is_named_as_the_reason(hospital: Hos
     ({"time": "19:00"}, 422, "This time lies outside the hours"), ({"time": "7:58"}, 422, "This time has passed"),
     ({"time": "soon"}, 400, "Write a time such as 9:20."), ({"time": "10:00", "minutes": "7"}, 400, "Between 5 and 480"),
     ({}, 400, "Choose a time.")])
-async def test_a_time_that_cannot_be_says_why_and_stays(hospital: Hospital, fields: dict[str, str], status: int, says: str) -> None:
+async def test_a_time_that_cannot_be_says_why_and_stays(hospital: Hospital, fields: dict[str, str], status: int,
+                                                        says: str) -> None:
     desk, people = hospital.desk, hospital.people
     page = await desk.open(f"/desk/book?patient_id={people.lan.id}&doctor_id={people.okafor.id}&day=2027-03-01")
     answer = await desk.submit(when(page), **fields)
@@ -113,9 +119,9 @@ async def test_the_form_sent_twice_is_one_visit(hospital: Hospital) -> None:
     desk, people = hospital.desk, hospital.people
     page = await desk.open(f"/desk/book?patient_id={people.rosa.id}&doctor_id={people.okafor.id}&day=2027-03-03")
     for _ in range(2):
-        answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, MONDAY + timedelta(days=2)))
+        answer = await desk.submit(when(page), slot=slot_value(people.okafor.id, in_days(2)))
         assert answer.status == 303
-    reloaded = await desk.submit(when(page), slot=slot_value(people.okafor.id, MONDAY + timedelta(days=2)), key="another")
+    reloaded = await desk.submit(when(page), slot=slot_value(people.okafor.id, in_days(2)), key="another")
     assert reloaded.status == 303   # a page made anew knows that this is the visit that was wanted
     assert len(await visits_of(hospital, people.rosa.id)) == 2
 
@@ -125,10 +131,10 @@ async def test_a_visit_is_moved_to_another_doctor_and_back(hospital: Hospital) -
     path = f"/desk/visits/{booked.id}/move"
     page = await desk.open(f"{path}?doctor_id={people.brennan.id}&day=2027-03-02")
     assert "Booked now: Mon 1 Mar, 09:00 with Dr Amara Okafor. It stays until you move it." in page.words
-    answer = await desk.submit(when(page, path), slot=slot_value(people.brennan.id, MONDAY + timedelta(days=1)), reason="She asked")
+    answer = await desk.submit(when(page, path), slot=slot_value(people.brennan.id, in_days(1)), reason="She asked")
     assert answer.location == f"/desk/visits/{booked.id}"
     moved = await hospital.visit(booked)
-    assert (moved.doctor_name, moved.starts_at) == ("Dr Niamh Brennan", MONDAY + timedelta(days=1))
+    assert (moved.doctor_name, moved.starts_at) == ("Dr Niamh Brennan", in_days(1))
 
     shown = await desk.open(answer.location)
     undo = next(form for form in shown.forms if form.buttons and form.buttons[0][2] == "Undo")
@@ -140,7 +146,8 @@ async def test_a_move_onto_a_taken_time_keeps_the_visit_where_it_is(hospital: Ho
     desk, people, booked = hospital.desk, hospital.people, hospital.people.booked
     path = f"/desk/visits/{booked.id}/move"
     page = await desk.open(path)
-    answer = await desk.submit(when(page, path), slot=slot_value(people.okafor.id, people.waiting.starts_at), reason="Earlier")
+    answer = await desk.submit(when(page, path), slot=slot_value(people.okafor.id, people.waiting.starts_at),
+                               reason="Earlier")
     assert answer.status == 409
     assert when(answer, path).values["reason"] == "Earlier"
     assert (await hospital.visit(booked)).starts_at == booked.starts_at
@@ -162,7 +169,7 @@ async def test_a_doctor_books_the_next_visit_in_two_weeks_and_comes_back(hospita
     page = await doctor.open(visit.links["2 weeks"])
     assert "Monday 15 March 24 free" in page.words
     assert "Brennan" not in page.words
-    answer = await doctor.submit(when(page, "/doctor/book"), slot=slot_value(people.okafor.id, MONDAY + timedelta(days=14)))
+    answer = await doctor.submit(when(page, "/doctor/book"), slot=slot_value(people.okafor.id, in_days(14)))
     assert answer.location == f"/doctor/visits/{people.booked.id}"
     assert "Next visits Mon 15 Mar 08:00" in (await doctor.open(answer.location)).words
 
@@ -170,7 +177,7 @@ async def test_a_doctor_books_the_next_visit_in_two_weeks_and_comes_back(hospita
 async def test_a_doctor_books_nobody_elses_time(hospital: Hospital) -> None:
     doctor, people = hospital.doctor, hospital.people
     page = await doctor.open(f"/doctor/book?patient_id={people.rosa.id}")
-    answer = await doctor.submit(when(page, "/doctor/book"), slot=slot_value(people.brennan.id, MONDAY + timedelta(days=2)))
+    answer = await doctor.submit(when(page, "/doctor/book"), slot=slot_value(people.brennan.id, in_days(2)))
     assert answer.status == 404
 
 
@@ -180,4 +187,4 @@ async def test_a_free_time_in_the_diary_asks_for_whom_and_is_chosen_then(hospita
     assert "For whom?" in whom.words
     assert "Rosa Delgado Vega" in whom.words
     page = await doctor.open(next(href for says, href in whom.links.items() if says.startswith("Rosa")))
-    assert when(page, "/doctor/book").values["slot"] == slot_value(people.okafor.id, MONDAY + timedelta(days=1, minutes=20))
+    assert when(page, "/doctor/book").values["slot"] == slot_value(people.okafor.id, in_days(1, 20))

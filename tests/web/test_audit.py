@@ -25,7 +25,8 @@ async def test_an_administrator_reads_names_an_auditor_only_signs(hospital: Hosp
 
 async def test_filters_narrow_and_stay_filled_in(hospital: Hospital) -> None:
     people = hospital.people
-    page = await hospital.visitor(ADMIN).open(f"/audit?actor=ception&action=appointment.&patient={people.samuel.number}&from=2027-03-01&to=2027-03-01")
+    page = await hospital.visitor(ADMIN).open(
+        f"/audit?actor=ception&action=appointment.&patient={people.samuel.number}&from=2027-03-01&to=2027-03-01")
     assert "Samuel Osei, 100" in page.words
     assert "checked in Visit" in page.words
     assert "registered" not in page.words

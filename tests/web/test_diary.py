@@ -84,8 +84,8 @@ async def test_a_refused_drag_offers_the_nearest_free_times_as_buttons(hospital:
     assert "Samuel" not in answer.words
     assert 'name="instead"' in answer.text
     value = answer.text.split('name="instead" value="')[1].split('"')[0]
-    again = await doctor.send(f"/doctor/visits/{people.booked.id}/move", {"starts_at": "2027-03-01T08:00", "instead": value},
-                              htmx=True)
+    again = await doctor.send(f"/doctor/visits/{people.booked.id}/move",
+                              {"starts_at": "2027-03-01T08:00", "instead": value}, htmx=True)
     assert again.status == 200
     assert (await hospital.visit(people.booked)).starts_at == MONDAY + timedelta(minutes=20)
 

@@ -35,7 +35,8 @@ async def test_a_visit_shows_the_wristband_and_what_it_is_about(hospital: Hospit
 async def test_where_the_patient_is_out_of_reach_only_the_name_is_shown(hospital: Hospital) -> None:
     stranger = hospital.visitor(DOCTOR, doctor_id=hospital.people.brennan.id)
     made = await hospital.ask(Appointments).book(reception, BookAppointment(
-        patient_id=hospital.people.rosa.id, doctor_id=hospital.people.brennan.id, starts_at=hospital.clock.now() + 120 * MINUTE))
+        patient_id=hospital.people.rosa.id, doctor_id=hospital.people.brennan.id,
+        starts_at=hospital.clock.now() + 120 * MINUTE))
     page = await stranger.open(f"/doctor/visits/{made.id}")   # the register has not heard of this visit yet
     assert page.status == 200
     assert "Rosa Delgado Vega Only the name is open to you here." in page.words

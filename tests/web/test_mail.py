@@ -9,8 +9,10 @@ from .conftest import Hospital
 
 
 def a_mail(**more: str) -> Mail:
-    given = {"subject": "Choose a password", "text": "Hello <b>you</b>,\n\nhttp://127.0.0.1:8000/reset?token=abc&x=1\n", "html": ""} | more
-    return Mail(id=new_id(), at=MONDAY, sender="no-reply@infirmary.localhost", to=["amara@example.org"], raw=b"", **given)
+    given = {"subject": "Choose a password", "html": "",
+             "text": "Hello <b>you</b>,\n\nhttp://127.0.0.1:8000/reset?token=abc&x=1\n"} | more
+    return Mail(id=new_id(), at=MONDAY, sender="no-reply@infirmary.localhost", to=["amara@example.org"], raw=b"",
+                **given)
 
 
 async def test_mails_are_listed_and_read_as_text_with_their_links(hospital: Hospital) -> None:

@@ -18,8 +18,8 @@ async def test_departments_are_listed_with_their_doctors(hospital: Hospital) -> 
 async def test_a_department_is_opened_changed_and_closed(hospital: Hospital) -> None:
     boss = hospital.administrator
     page = await boss.open("/admin/departments/new")
-    answer = await boss.submit(page.form("/admin/departments"), name="Dermatology", location="Entrance A", icon="zoom-scan",
-                               accepts_first="yes")
+    answer = await boss.submit(page.form("/admin/departments"), name="Dermatology", location="Entrance A",
+                               icon="zoom-scan", accepts_first="yes")
     assert answer.location == "/admin/departments"
     made = next(one for one in (await hospital.ask(Staff).departments(admin)).items if one.name == "Dermatology")
     assert (made.icon, made.accepts_first) == ("zoom-scan", True)

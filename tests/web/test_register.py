@@ -34,14 +34,16 @@ async def test_everything_to_mend_is_said_at_once_and_what_was_typed_stays(hospi
     desk = hospital.desk
     page = await desk.open("/desk/register")
     answer = await desk.submit(page.form("/desk/register"), **{
-        **EMEKA, "given_name": "  ", "birth_date": "31.2.91", "phone": "call me", "email": "emeka@", "address": "Harbour Lane 5"})
+        **EMEKA, "given_name": "  ", "birth_date": "31.2.91", "phone": "call me", "email": "emeka@",
+        "address": "Harbour Lane 5"})
     assert answer.status == 400
-    for says in ("Write the given name.", "Write a date such as 7.5.91 or 7 May 1991.", "Digits, spaces and a + in front are fine",
-                 "Add what comes after the @, or leave it empty."):
+    for says in ("Write the given name.", "Write a date such as 7.5.91 or 7 May 1991.",
+                 "Digits, spaces and a + in front are fine", "Add what comes after the @, or leave it empty."):
         assert says in answer.words
     assert "Write the family name." not in answer.words
     kept = answer.form("/desk/register").values
-    assert (kept["birth_date"], kept["phone"], kept["address"], kept["gender"]) == ("31.2.91", "call me", "Harbour Lane 5", "male")
+    assert [kept[name] for name in ("birth_date", "phone", "address", "gender")] == [
+        "31.2.91", "call me", "Harbour Lane 5", "male"]
     assert len(await patients(hospital)) == 3
 
 
@@ -85,12 +87,13 @@ async def test_saying_different_counts_only_for_those_who_were_looked_at(hospita
 async def test_the_warning_comes_while_typing_with_the_date_as_it_was_read(hospital: Hospital) -> None:
     desk = hospital.desk
     await desk.open("/desk/register")
-    part = await desk.send("/desk/register/matches", {"given_name": "Rosa", "family_name": "Delgado", "birth_date": "14 mar 68"},
-                           htmx=True)
+    part = await desk.send("/desk/register/matches", {
+        "given_name": "Rosa", "family_name": "Delgado", "birth_date": "14 mar 68"}, htmx=True)
     assert "Rosa Delgado Vega" in part.words
     assert "14 Mar 1968, 58 years" in part.words
     assert "<html" not in part.text
-    nobody = await desk.send("/desk/register/matches", {"given_name": "Rosa", "family_name": "", "birth_date": "1.1.2031"}, htmx=True)
+    nobody = await desk.send("/desk/register/matches", {
+        "given_name": "Rosa", "family_name": "", "birth_date": "1.1.2031"}, htmx=True)
     assert "1 Jan 2031 is still to come" in nobody.words
     assert "somebody we know" not in nobody.words
 
@@ -102,7 +105,8 @@ async def test_a_record_is_changed(hospital: Hospital) -> None:
     answer = await desk.submit(page.form("/edit"), phone="0600 555 115", email="rosa@example.org")
     assert answer.location == f"/desk/patients/{rosa.id}"
     now = await hospital.ask(Patients).patient(reception, rosa.id)
-    assert (now.phone, now.email, now.birth_date, now.version) == ("0600 555 115", "rosa@example.org", date(1968, 3, 14), 2)
+    assert (now.phone, now.email, now.birth_date, now.version) == (
+        "0600 555 115", "rosa@example.org", date(1968, 3, 14), 2)
 
 
 async def test_saving_what_is_there_already_changes_nothing(hospital: Hospital) -> None:

@@ -17,7 +17,8 @@ async def test_the_day_is_listed_with_what_is_next_to_do(hospital: Hospital) -> 
 
 async def test_filters_narrow_the_list_and_stay_filled_in(hospital: Hospital) -> None:
     people = hospital.people
-    page = await hospital.desk.open(f"/desk/visits?status=booked&doctor_id={people.okafor.id}&department_id={people.cardiology.id}")
+    page = await hospital.desk.open(
+        f"/desk/visits?status=booked&doctor_id={people.okafor.id}&department_id={people.cardiology.id}")
     assert "Rosa Delgado Vega" in page.words
     assert "Samuel" not in page.words
     assert page.form("/desk/visits").values == {"day": "2027-03-01", "department_id": str(people.cardiology.id),

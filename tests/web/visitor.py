@@ -183,11 +183,12 @@ class Visitor:
         parts, body = urlsplit(path), urlencode(fields or []).encode()
         headers = [(b"host", b"127.0.0.1"), (b"cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()).encode())]
         if method == "POST":
-            headers += [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", str(len(body)).encode())]
+            headers += [(b"content-type", b"application/x-www-form-urlencoded"),
+                        (b"content-length", str(len(body)).encode())]
         if htmx:
             headers.append((b"hx-request", b"true"))
-        scope: Any = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-                      "path": parts.path, "raw_path": parts.path.encode(), "query_string": parts.query.encode(),
+        scope: Any = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+                      "scheme": "http", "path": parts.path, "raw_path": parts.path.encode(), "query_string": parts.query.encode(),
                       "root_path": "", "headers": headers, "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80),
                       "state": {}}
         sent: list[Any] = []
