@@ -56,19 +56,20 @@ async def say_hostile_things(world: World) -> None:
         await staff.set_hours(ROOT, doctor_id, HoursForm(visit_minutes=20, weekly=[
             Opening(weekday=day, starts="00:00", ends="24:00", location=HOSTILE) for day in range(1, 8)]), if_match=1)
         soon = world.clock.now() + timedelta(days=30)
-        await staff.take_leave(ROOT, doctor_id, LeaveForm(starts_at=soon, ends_at=soon + timedelta(hours=1), reason=HOSTILE))
+        await staff.take_leave(ROOT, doctor_id, LeaveForm(
+            starts_at=soon, ends_at=soon + timedelta(hours=1), reason=HOSTILE))
     for whose, patient_id in world.patients.items():
         now_patient = await patients.patient(ROOT, patient_id)
         await patients.replace(ROOT, patient_id, Demographics(
-            given_name=HOSTILE, family_name=HOSTILE, birth_date=date(1980, 1, 1), address=HOSTILE, phone="+353 1 234 5678",
-            email=f"{'x' * 10}'\"{MARK}@home.test"), now_patient.version)
+            given_name=HOSTILE, family_name=HOSTILE, birth_date=date(1980, 1, 1), address=HOSTILE,
+            phone="+353 1 234 5678", email=f"{'x' * 10}'\"{MARK}@home.test"), now_patient.version)
         account = world.accounts[{OWN: PATIENT}.get(whose, whose)]
         now_account = await world.house.ask(Identity).account(ROOT, account.id)
         await world.house.ask(Identity).amend_account(ROOT, account.id, AmendAccount(name=HOSTILE), now_account.version)
+        doctor_id = world.doctors[OTHER if whose == OTHER else OWN]
         for minute in (0, 20, 40):
             booked = await appointments.book(ROOT, BookAppointment(
-                patient_id=patient_id, doctor_id=world.doctors[{OWN: OWN, TREATED: OWN, OTHER: OTHER}[whose]], reason=HOSTILE,
-                starts_at=world.clock.now() + timedelta(hours=1 + list(world.patients).index(whose), minutes=minute)))
+                patient_id=patient_id, doctor_id=doctor_id, reason=HOSTILE, starts_at=world.clock.now() + timedelta(hours=1 + list(world.patients).index(whose), minutes=minute)))
             world.things["visit_id"] = booked.id
     await world.house.deliver_facts()
     await world.house.deliver_facts()
@@ -88,9 +89,9 @@ async def visitors(world: World) -> AsyncIterator[dict[str, Visitor]]:
 
 def ids(world: World, role: str) -> dict[str, Any]:
     """What the placeholders in addresses of pages may stand for."""
-    return {"patient_id": world.patients[TREATED], "doctor_id": world.doctors[OWN], "account_id": world.accounts[TREATED].id,
-            "department_id": world.departments["Cardiology"], "visit_id": world.things["visit_id"], "deed": "cancel",
-            "context": "staff", "anything": "x"}
+    return {"patient_id": world.patients[TREATED], "doctor_id": world.doctors[OWN],
+            "account_id": world.accounts[TREATED].id, "department_id": world.departments["Cardiology"],
+            "visit_id": world.things["visit_id"], "deed": "cancel", "context": "staff", "anything": "x"}
 
 
 def addresses(world: World, role: str) -> list[str]:
@@ -106,7 +107,8 @@ def faults(answer: Answer, what: str) -> list[str]:
     if "html" in answer.headers.get("content-type", ""):
         found += [f"{what} says {raw!r} as it is: …{answer.text[max(at - 100, 0):at + 60]}…" for raw in (MARK, BREAKOUT)
                   if (at := answer.text.find(raw)) >= 0]
-    return found + [f"{what} sets {name}" for name, value in answer.headers.items() if "evil" in value and name != "location"]
+    return found + [f"{what} sets {name}" for name, value in answer.headers.items()
+                    if "evil" in value and name != "location"]
 
 
 @pytest.mark.parametrize("role", ["", *PEOPLE])
@@ -117,7 +119,8 @@ async def test_pages_show_hostile_data_as_text(world: World, visitors: dict[str,
         wrong += faults(answer, address)
         shown += "xss-7f3" in answer.text
     assert not wrong
-    assert shown or role not in ("patient", "doctor", "reception", "admin"), "nothing hostile was shown: what was tested?"
+    if role in ("patient", "doctor", "reception", "admin"):
+        assert shown, "nothing hostile was shown: what was tested?"
 
 
 @pytest.mark.parametrize("role", ["", *PEOPLE])
@@ -125,7 +128,8 @@ async def test_pages_answer_nonsense_in_their_address(world: World, visitors: di
     wrong, names = list[str](), names_that_pages_read()
     assert len(names) > 20
     for address in addresses(world, role):
-        together = [urlencode(dict.fromkeys(names, text)) for text in SENT[::3]] + ["%ff=%ff", "%00=%00&q=%00", "q=%ed%a0%80"]
+        together = [*(urlencode(dict.fromkeys(names, text)) for text in SENT[::3]),
+                    "%ff=%ff", "%00=%00&q=%00", "q=%ed%a0%80"]
         alone = [f"{name}={quote(text)}" for name in names for text in (HOSTILE, "x")]
         for query in [*together, *alone]:
             wrong += faults(await visitors[role].ask("GET", f"{address}?{query}"), f"{role} {address}?{query[:150]}")

@@ -18,7 +18,8 @@ from tests.architecture.world import World
 
 from .nonsense import BODIES, TEXTS, VALUES
 
-QUERIES = (*tuple(quote(text, safe="") for text in TEXTS if len(text) <= 5000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%", "%zz", "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
+QUERIES = (*(quote(text, safe="") for text in TEXTS if len(text) <= 5_000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%", "%zz",
+           "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
 SEEN: Counter[int] = Counter()
 PLACEHOLDER = "71c9d2e8"   # stands in a body where nonsense will be
 
@@ -69,13 +70,15 @@ def spoilt(ask: Ask) -> Iterator[Raw]:
     operation = ask.operation
     for name in ask.path:
         for text in QUERIES:
-            path = operation.path.format(**{**{n: quote(str(v)) for n, v in ask.path.items()}, name: text.replace("&", "%26")})
+            others = {n: quote(str(v)) for n, v in ask.path.items()}
+            path = operation.path.format(**{**others, name: text.replace("&", "%26")})
             yield raw(ask, address=(operation.prefix + path).replace("{", "%7B"))
     for name in {*operation.query_names, "unheard_of"}:
         name = name.rstrip("_")   # noqa: PLW2901 – as it is on the wire
-        others = replace(ask, query={n: v for n, v in ask.query.items() if n != name})
+        rest = replace(ask, query={n: v for n, v in ask.query.items() if n != name})
+        start = f"{rest.url}{'&' if rest.query else '?'}{name}="
         for text in QUERIES:
-            yield raw(others, address=f"{others.url}{'&' if others.query else '?'}{name}={text.replace('{name}', name)}")
+            yield raw(rest, address=start + text.replace("{name}", name))
     if operation.form and ask.body is not None:
         for name in {*ask.body, "unheard_of"}:
             rest = "&".join(f"{n}={quote(str(v))}" for n, v in ask.body.items() if n != name)
@@ -86,7 +89,8 @@ def spoilt(ask: Ask) -> Iterator[Raw]:
         optional = {one: None for one in operation.body.__struct_fields__ if one not in plain}
         plain |= optional
         for path in leaves(plain):
-            written = json.dumps({n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}).encode()
+            spoilt_body = {n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}
+            written = json.dumps(spoilt_body).encode()
             for value in VALUES:
                 yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
         for body in BODIES:

@@ -69,7 +69,8 @@ class Ask:
         """The same request about somebody who does not exist."""
         def unknown(name: str, value: Any) -> Any:
             return (new_id() if isinstance(value, UUID) else "Nobody") if name in self.hides else value
-        return replace(self, path={name: new_id() if isinstance(value, UUID) else value for name, value in self.path.items()},
+        path = {name: new_id() if isinstance(value, UUID) else value for name, value in self.path.items()}
+        return replace(self, path=path,
                        query={name: unknown(name, value) for name, value in self.query.items()},
                        body=self.body and {name: unknown(name, value) for name, value in self.body.items()})
 

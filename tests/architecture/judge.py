@@ -36,7 +36,8 @@ class Cell:
 def cells_of(operation: str, row: Row) -> list[Cell]:
     reaches = {**dict.fromkeys(PEOPLE if "people" in row else (), row.get("people", "")), **row}
     about = MAKERS[operation].about
-    found = [Cell(role, whose, _expected(reaches, role, whose, somebodys=len(about) > 1)) for role in Role for whose in about]
+    found = [Cell(role, whose, _expected(reaches, role, whose, somebodys=len(about) > 1))
+             for role in Role for whose in about]
     return [*found, Cell("nobody", OTHER, ALLOWED if "anyone" in row else NOT_SIGNED_IN),
             *(Cell(who, OTHER, NOT_SIGNED_IN) for who in STRANGERS[1:])]
 
@@ -52,7 +53,8 @@ def gaps() -> list[str]:
     """What keeps the matrix from being complete, and what to do about it."""
     found = [f"{name} has no row in access_matrix.toml: decide which roles may do it, and how far they reach"
              for name in OPERATIONS.keys() - MATRIX.keys()]
-    found += [f"{name} has no request maker in requests.py: write how to ask for it" for name in OPERATIONS.keys() - MAKERS.keys()]
+    found += [f"{name} has no request maker in requests.py: write how to ask for it"
+              for name in OPERATIONS.keys() - MAKERS.keys()]
     found += [f"{name} is no operation (any more): take it out of access_matrix.toml and requests.py"
               for name in (MATRIX.keys() | MAKERS.keys()) - OPERATIONS.keys()]
     known = {*map(str, Role), "people", "anyone"}
@@ -87,15 +89,16 @@ class Judge:
         """Nobody gets in, nobody learns anything, nothing changes, and each try is on record."""
         before, noted = self.world.kept(), self._noted(operation)
         replies = await asyncio.gather(*(self._send(ask, cell) for cell, ask in shut))
-        hidden = [(cell, ask, reply) for (cell, ask), reply in zip(shut, replies, strict=True) if cell.expected == HIDDEN]
+        answered = [(cell, ask, reply) for (cell, ask), reply in zip(shut, replies, strict=True)]
+        hidden = [one for one in answered if one[0].expected == HIDDEN]
         twins = await asyncio.gather(*(self._send(ask.twin(), cell) for cell, ask, _ in hidden))
-        wrong = [one for (cell, ask), reply in zip(shut, replies, strict=True) for one in self._shut(operation, cell, ask, reply)]
+        wrong = [one for cell, ask, reply in answered for one in self._shut(operation, cell, ask, reply)]
         wrong += [f"{operation.id}: {cell}: what exists answers {reply.told}, what does not {twin.told}"
                   for (cell, _, reply), twin in zip(hidden, twins, strict=True) if reply.told != twin.told]
         after = self.world.kept()
         wrong += [f"{operation.id}: a request that was refused changed {table}" for table in after
                   if after[table] != before.get(table)]
-        denied = Counter(cell.who for (cell, _), reply in zip(shut, replies, strict=True) if reply.status in (403, 404))
+        denied = Counter(cell.who for cell, _, reply in answered if reply.status in (403, 404))
         denied += Counter(cell.who for (cell, _, _), twin in zip(hidden, twins, strict=True) if twin.status == 404)
         noted = self._noted(operation) - noted
         return wrong + [f"{operation.id}: {denied[who]} denials of {who}, and {noted[who]} in the audit trail"
@@ -109,7 +112,8 @@ class Judge:
             case "refused":
                 as_it_should = reply.status == 403
             case "hidden":
-                as_it_should = reply.status == 404 or (ask.listing and reply.status == 200 and reply.json["items"] == [])
+                left_out = ask.listing and reply.status == 200 and reply.json["items"] == []
+                as_it_should = reply.status == 404 or left_out
             case _:
                 as_it_should = reply.status == 401 and reply.headers.get("WWW-Authenticate") == "Bearer"
         return wrong if as_it_should else [*wrong, f"{said}, but should be {cell.expected}"]

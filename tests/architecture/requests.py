@@ -66,8 +66,8 @@ async def just_ask(world: World, of: Subject) -> dict[str, Any]:
 
 @asks("identity.register")
 async def register(world: World, of: Subject) -> dict[str, Any]:
-    return {"body": {"email": f"new.{world.count()}@door.test", "password": PASSWORD, "given_name": "New", "family_name":
-                     "Comer", "birth_date": "1990-02-03", "phone": "+353 1 999 0000"}}
+    return {"body": {"email": f"new.{world.count()}@door.test", "password": PASSWORD, "given_name": "New",
+                     "family_name": "Comer", "birth_date": "1990-02-03", "phone": "+353 1 999 0000"}}
 
 
 @asks("identity.token")
@@ -148,7 +148,8 @@ async def department(world: World, of: Subject) -> dict[str, Any]:
 @asks("staff.replace_department", "staff.close_department")
 async def changed_department(world: World, of: Subject) -> dict[str, Any]:
     made = await world.house.ask(Staff).open_department(ROOT, DepartmentForm(name=f"Department {world.count()}"))
-    return {"path": {"department_id": made.id}, "body": {"name": f"Department {world.count()}"}, "if_match": made.version}
+    return {"path": {"department_id": made.id}, "if_match": made.version,
+            "body": {"name": f"Department {world.count()}"}}
 
 
 def a_doctor(world: World) -> dict[str, Any]:

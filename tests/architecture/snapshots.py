@@ -84,8 +84,9 @@ def taken_back(before: Promises, now: Promises) -> list[str]:
     """What somebody out there may rely on, and would miss. Whatever is newly needed breaks those who do not send it."""
     asked = {what for what in now if what not in before and now[what].endswith(", needed")}
     known = {_owner(what) for what in before}
-    return [*(f"{what}: {kind or 'there'}, now {now.get(what) or 'gone'}" for what, kind in before.items()
-              if now.get(what) != kind), *(f"{what} is new and needed" for what in sorted(asked) if _owner(what) in known)]
+    gone = [f"{what}: {kind or 'there'}, now {now.get(what) or 'gone'}" for what, kind in before.items()
+            if now.get(what) != kind]
+    return gone + [f"{what} is new and needed" for what in sorted(asked) if _owner(what) in known]
 
 
 def _owner(what: str) -> str:

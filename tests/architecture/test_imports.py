@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-LAYERS, ISOLATION, INSIDE, PURE, PAGES = (contract["name"] for contract in CONTRACTS)
+NAMES = LAYERS, ISOLATION, INSIDE, PURE, PAGES = tuple(contract["name"] for contract in CONTRACTS)
 
 BREACHES = {   # what is planted: (file, text, which contract must notice)
     "the kernel imports a context": ("kernel/clock.py", "import infirmary.contexts.patients.contract", LAYERS),
@@ -47,9 +47,10 @@ def broken(source: Path) -> tuple[set[str], str]:
     run = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()",
          "--config", str(ROOT / "pyproject.toml"), "--no-cache", "--no-logo"],
-        check=False, capture_output=True, text=True, cwd=source, env={**os.environ, "PYTHONPATH": str(source), "COLUMNS": "200"})
+        check=False, capture_output=True, text=True, cwd=source,
+        env={**os.environ, "PYTHONPATH": str(source), "COLUMNS": "200"})
     said = run.stdout + run.stderr
-    found = {name for name in (LAYERS, ISOLATION, INSIDE, PURE, PAGES) if re.search(re.escape(name) + r"\s+BROKEN", said)}
+    found = {name for name in NAMES if re.search(re.escape(name) + r"\s+BROKEN", said)}
     assert bool(found) == (run.returncode != 0), said
     return found, said
 
@@ -57,7 +58,8 @@ def broken(source: Path) -> tuple[set[str], str]:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A copy of src that a test may spoil."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("node_modules", "static", "__pycache__"))
+    left_out = shutil.ignore_patterns("node_modules", "static", "__pycache__")
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=left_out)
     return tmp_path / "src"
 
 

@@ -1,4 +1,4 @@
-"""The judge of the access matrix, seen to complain: one door at a time is left open, on a copy that is served beside."""
+"""The judge of the access matrix, seen to complain: one door at a time is left open, on a copy served beside."""
 from __future__ import annotations
 
 import copy
@@ -82,14 +82,16 @@ MUTANTS: dict[str, tuple[str, Mutant, str]] = {
                         "cashier × treated: 200"),
     "a reach too far": ("appointments.appointment", lambda world, name: served(world, name, **{PATIENT: ANY}),
                         "patient × other: 200"),
-    "open to the world": ("patients.patient", lambda world, name: served(world, name, **{ANYONE: ANY}), "nobody × other: 200"),
+    "open to the world": ("patients.patient", lambda world, name: served(world, name, **{ANYONE: ANY}),
+                          "nobody × other: 200"),
     "a change without asking for reach": ("appointments.cancel", without_reach, "changed appointments.appointment"),
     "a list that is not narrowed": ("appointments.appointments", without_reach, "Bergamotte"),
     "a 404 that tells": ("appointments.appointment", telling_404, "what exists answers"),
     "a denial that is not on record": ("patients.patient", lambda world, name: served(world, name, routes=Forgetful),
                                        "denials of auditor, and 0"),
     "tokens that outlive their end": ("staff.members", lambda world, name: served(
-        world, name, authenticate=lambda token: world.house.verifier.read(token).caller), "an ended session × other: 200"),
+        world, name, authenticate=lambda token: world.house.verifier.read(token).caller),
+                                      "an ended session × other: 200"),
 }
 
 

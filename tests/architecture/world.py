@@ -51,7 +51,8 @@ from .asks import Ask, Reply
 OWN, TREATED, OTHER = "own", "treated", "other"
 PASSWORD = "three grey otters"
 PEOPLE = tuple(role for role in Role if role is not SERVICE)
-EVERY_DAY = HoursForm(visit_minutes=20, weekly=[Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)])
+EVERY_DAY = HoursForm(visit_minutes=20, weekly=[
+    Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)])
 QUICK = PasswordHasher(1, 8, parallelism=1)   # as argon2id as the real one, without its price
 HOUSE = tuple(dataclasses.replace(one, service=lambda kit: IdentityService(kit, hasher=QUICK))
               if one.contract is Identity else one for one in CONTEXTS)
@@ -96,7 +97,8 @@ class World:
         for whose, family, department in ((OWN, "Dorn", "Cardiology"), (TREATED, "Castell", "Cardiology"),
                                           (OTHER, "Ekdal", "Dermatology")):
             doctor = await staff.engage_doctor(ROOT, DoctorForm(
-                given_name="Dana", family_name=family, specialty="Medicine", department_id=self.departments[department]))
+                given_name="Dana", family_name=family, specialty="Medicine",
+                department_id=self.departments[department]))
             await staff.set_hours(ROOT, doctor.id, EVERY_DAY, if_match=0)
             self.doctors[whose] = doctor.id
         for whose, given, family, digits in ((OWN, "Alma", "Arvensis", "111"), (TREATED, "Teo", "Tamarix", "222"),
@@ -116,7 +118,8 @@ class World:
 
     async def open_account(self, role: Role, whose: str = OWN) -> Account:
         patient_id = self.patients[whose] if role is PATIENT else None
-        name = f"{self.demographics[whose].given_name} {self.demographics[whose].family_name}" if patient_id else role.title()
+        form = self.demographics[whose]
+        name = f"{form.given_name} {form.family_name}" if patient_id else role.title()
         return await self.house.ask(Identity).open_account(ROOT, OpenAccount(
             email=f"{role}.{whose}@door.test", name=name, roles=[role], password=PASSWORD, patient_id=patient_id,
             doctor_id=self.doctors[OWN] if role is DOCTOR else None))
@@ -149,8 +152,8 @@ class World:
         subjects = {"patient_id": account.patient_id, "doctor_id": account.doctor_id} if account else {}
         return self.sign(account.id if account else UUID(int=0), [role], subjects, ago=ago)
 
-    def sign(self, account_id: UUID, roles: list[str], subjects: dict[str, UUID | None], *, session_id: UUID | None = None,
-             ago: timedelta = timedelta(0)) -> str:
+    def sign(self, account_id: UUID, roles: list[str], subjects: dict[str, UUID | None], *,
+             session_id: UUID | None = None, ago: timedelta = timedelta(0)) -> str:
         clock = HeldClock(self.clock.now() - ago)
         signer = Signer(KeyRing(self.house.settings.folder / "keys", clock), issuer=self.house.settings.public_url,
                         audience="infirmary", clock=clock)
@@ -226,16 +229,16 @@ class World:
 
     async def notification(self, account_id: UUID, of: Subject) -> UUID:
         theirs = account_id in (self.accounts[PATIENT].id, self.accounts[TREATED].id, self.accounts[OTHER].id)
-        row = notes_kept.NotificationRow(new_id(), account_id, new_id(), f"{of.family_name}'s secret" if theirs else "News",
-                                         "A visit.", "/", self.clock.now(), None)
+        title = f"{of.family_name}'s secret" if theirs else "News"
+        row = notes_kept.NotificationRow(new_id(), account_id, new_id(), title, "A visit.", "/", self.clock.now(), None)
         async with self.house.rooms["notifications"].db.transaction() as tx:
             notes_kept.NOTIFICATIONS.add(tx, row)
         return row.id
 
     async def delivery(self) -> UUID:
         now = self.clock.now()
-        row = notes_kept.DeliveryRow(new_id(), new_id(), new_id(), Channel.EMAIL, "visit", new_id(), "x@home.test", "News",
-                                     "", "", "", DeliveryStatus.FAILED, 6, "Refused", now, now, None)
+        row = notes_kept.DeliveryRow(new_id(), new_id(), new_id(), Channel.EMAIL, "visit", new_id(), "x@home.test",
+                                     "News", "", "", "", DeliveryStatus.FAILED, 6, "Refused", now, now, None)
         async with self.house.rooms["notifications"].db.transaction() as tx:
             notes_kept.DELIVERIES.add(tx, row)
         return row.id
@@ -274,7 +277,8 @@ class World:
                 for name in set(names) - _NOTES:
                     only = " WHERE kind != 'kernel.Audited'" if name == "outbox" else ""
                     rows = sorted(map(repr, reader.execute(f'SELECT * FROM "{name}"{only}')))
-                    found[f"{room.name}.{name}"] = f"{len(rows)} rows, {hashlib.sha256(''.join(rows).encode()).hexdigest()}"
+                    digest = hashlib.sha256("".join(rows).encode()).hexdigest()
+                    found[f"{room.name}.{name}"] = f"{len(rows)} rows, {digest}"
         return found
 
     def fingerprints(self, context: str) -> set[str]:
