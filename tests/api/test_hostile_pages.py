@@ -69,7 +69,8 @@ async def say_hostile_things(world: World) -> None:
         doctor_id = world.doctors[OTHER if whose == OTHER else OWN]
         for minute in (0, 20, 40):
             booked = await appointments.book(ROOT, BookAppointment(
-                patient_id=patient_id, doctor_id=doctor_id, reason=HOSTILE, starts_at=world.clock.now() + timedelta(hours=1 + list(world.patients).index(whose), minutes=minute)))
+                patient_id=patient_id, doctor_id=doctor_id, reason=HOSTILE,
+                starts_at=world.clock.now() + timedelta(hours=1 + list(world.patients).index(whose), minutes=minute)))
             world.things["visit_id"] = booked.id
     await world.house.deliver_facts()
     await world.house.deliver_facts()

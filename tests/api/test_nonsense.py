@@ -18,8 +18,8 @@ from tests.architecture.world import World
 
 from .nonsense import BODIES, TEXTS, VALUES
 
-QUERIES = (*(quote(text, safe="") for text in TEXTS if len(text) <= 5_000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%", "%zz",
-           "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
+QUERIES = (*(quote(text, safe="") for text in TEXTS if len(text) <= 5_000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%",
+           "%zz", "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
 SEEN: Counter[int] = Counter()
 PLACEHOLDER = "71c9d2e8"   # stands in a body where nonsense will be
 

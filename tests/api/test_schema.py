@@ -30,8 +30,9 @@ async def found_by_fuzzing(base: str, token: str, *more: str) -> tuple[int, int,
     """The exit status (0: nothing found), how many requests, and all that it says."""
     run = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
-        "--config-file", str(SETTINGS), "run", f"{base}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token}",
-        "--max-examples", EXAMPLES, "--seed", SEED, "--no-color", *more, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        "--config-file", str(SETTINGS), "run", f"{base}/api/v1/openapi.json", "--no-color", "--seed", SEED,
+        "--max-examples", EXAMPLES, "--header", f"Authorization: Bearer {token}", *more,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
     said = (await run.communicate())[0].decode()
     counted = _COUNTED.search(said)
     return run.returncode or 0, int(counted[1].replace(",", "")) if counted else 0, said

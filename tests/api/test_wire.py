@@ -24,8 +24,8 @@ PATHS = ("/", "//", "/api", "/api/v1", "/api/v1/", "/api/v1//doctors", "/api/v1/
          "/API/v1/doctors",
          "/api/v1/%2e%2e/health/live", "/api/v1/doctors/%00", "/api/v1/doctors/%ff%fe", "/api/v1/doctors/%ed%a0%80",
          "/api/v1/doctors/..%2f..%2fetc%2fpasswd", "/static/..%2f..%2fpyproject.toml", "/static/../../../../etc/passwd",
-         "/static/%2e%2e/%2e%2e/app.py", "/.env", "/.git/config", "/metrics/../metrics", "/%", "/%zz", "/a" * 3_000, "*",
-         "", "http://evil.test/api/v1/doctors", "/api/v1/doctors?" + "a=b&" * 5_000, "/api/v1/doctors?\xff", "/\xe9",
+         "/static/%2e%2e/%2e%2e/app.py", "/.env", "/.git/config", "/metrics/../metrics", "/%", "/%zz", "/a" * 3_000,
+         "*", "", "http://evil.test/api/v1/doctors", "/api/v1/doctors?" + "a=b&" * 5_000, "/api/v1/doctors?\xff", "/\xe9",
          "/ /", "/#x", "/;jsessionid=1")
 HOSTS = ("evil.test", "", "evil.test:99999", "127.0.0.1\x00", "a" * 5_000, "[::1", "127.0.0.1, evil.test",
          "https://evil.test/")
@@ -87,8 +87,8 @@ async def test_a_strange_host_is_not_believed(hospital: tuple[str, bytes]) -> No
 
 async def test_strange_heads(hospital: tuple[str, bytes]) -> None:
     for headers in heads():
-        for verb, path in (("GET", "/api/v1/doctors"), ("GET", "/sign-in"), ("GET", "/"), ("POST", "/api/v1/departments"),
-                           ("POST", "/sign-in")):
+        for verb, path in (("GET", "/api/v1/doctors"), ("GET", "/sign-in"), ("GET", "/"),
+                           ("POST", "/api/v1/departments"), ("POST", "/sign-in")):
             asked = request(verb, path, headers=(("Authorization", hospital[1]), *headers))
             await answered(hospital, asked, (path, headers[0]))
 

@@ -300,10 +300,10 @@ ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 
 
 @contextlib.asynccontextmanager
-async def a_world(folder: Path) -> AsyncIterator[World]:
+async def a_world(folder: Path, database: str = "sqlite://{data}/{context}.db") -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
     KeyRing(folder / "keys", HeldClock(MONDAY - timedelta(days=1))).rotate()   # so that there are expired tokens
-    house = House(Settings(data=str(folder), public_url="https://hospital.test"), clock=clock, contexts=HOUSE)
+    house = House(Settings(data=str(folder), database=database, public_url="https://hospital.test"), clock=clock, contexts=HOUSE)
     await house.open()
     try:
         async with aiohttp.ClientSession() as http:

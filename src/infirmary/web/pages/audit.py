@@ -94,7 +94,7 @@ def _lines(page: Page, events: Iterable[AuditEvent], before: date | None) -> lis
         lines.append(Line(
             one, at, at.date() if at.date() != day else None, _(VERBS.get(verb, verb.replace("_", " "))),
             _(NOUNS.get(kind if kind in NOUNS else noun, noun.replace("_", " ").capitalize())), its_id[-6:].upper(),
-            ", ".join(f"{_words(name)} {_words(value)}" for name, value in one.detail.items() if not an_id(value))))
+            ", ".join(f"{_words(name)} {_words(value)}" for name, value in one.detail.items() if value and not an_id(value))))
         day = at.date()
     return lines
 
