@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import typing
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from tests.architecture.asks import Ask, Reply
@@ -16,7 +18,7 @@ from tests.architecture.judge import ALLOWED, MATRIX, cells_of
 from tests.architecture.requests import MAKERS, OPERATIONS
 from tests.architecture.world import World
 
-from .nonsense import BODIES, TEXTS, VALUES
+from .nonsense import BODIES, STRINGS, TEXTS, VALUES
 
 QUERIES = (*(quote(text, safe="") for text in TEXTS if len(text) <= 5_000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%",
            "%zz", "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
@@ -65,22 +67,30 @@ def with_placeholder(value: Any, path: tuple[Any, ...]) -> Any:
     return copied
 
 
-def spoilt(ask: Ask) -> Iterator[Raw]:
-    """The request with one place of it spoilt, for every place and all nonsense."""
+def takes_text(kind: Any) -> bool:
+    """Whether any text will do here, or somewhere inside."""
+    return kind is str or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or any(
+        takes_text(one) for one in typing.get_args(kind))
+
+
+def spoilt(ask: Ask, *, only_texts: bool = False) -> Iterator[Raw]:
+    """The request with one place of it spoilt, for every place and all nonsense; or with texts, where they belong."""
     operation = ask.operation
-    for name in ask.path:
+    for name in () if only_texts else ask.path:
         for text in QUERIES:
             others = {n: quote(str(v)) for n, v in ask.path.items()}
             path = operation.path.format(**{**others, name: text.replace("&", "%26")})
             yield raw(ask, address=(operation.prefix + path).replace("{", "%7B"))
-    for name in {*operation.query_names, "unheard_of"}:
+    for name in sorted({*operation.query_names, "unheard_of"}):
+        if only_texts and not takes_text(operation.hints.get(name)):
+            continue
         name = name.rstrip("_")   # noqa: PLW2901 – as it is on the wire
         rest = replace(ask, query={n: v for n, v in ask.query.items() if n != name})
         start = f"{rest.url}{'&' if rest.query else '?'}{name}="
         for text in QUERIES:
             yield raw(rest, address=start + text.replace("{name}", name))
     if operation.form and ask.body is not None:
-        for name in {*ask.body, "unheard_of"}:
+        for name in (*ask.body, "unheard_of"):
             rest = "&".join(f"{n}={quote(str(v))}" for n, v in ask.body.items() if n != name)
             for text in QUERIES:
                 yield raw(ask, written=f"{rest}&{name}={text.replace('{name}', name)}".encode())
@@ -88,12 +98,15 @@ def spoilt(ask: Ask) -> Iterator[Raw]:
         plain = json.loads(ask.content or b"")
         optional = {one: None for one in operation.body.__struct_fields__ if one not in plain}
         plain |= optional
+        kinds = typing.get_type_hints(operation.body, include_extras=True)
         for path in leaves(plain):
+            if only_texts and not takes_text(kinds[path[0]]):
+                continue
             spoilt_body = {n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}
             written = json.dumps(spoilt_body).encode()
-            for value in VALUES:
+            for value in STRINGS if only_texts else VALUES:
                 yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
-        for body in BODIES:
+        for body in () if only_texts else BODIES:
             yield raw(ask, written=body)
 
 
@@ -112,15 +125,19 @@ def complaint(reply: Reply, ask: Ask) -> str:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"notifications.stream"}))
-async def test_nonsense_is_answered_with_sense(world: World, name: str) -> None:
-    operation = OPERATIONS[name]
+async def test_nonsense_is_answered_with_sense(world_on_each: World, name: str) -> None:
+    world, operation = world_on_each, OPERATIONS[name]
+    on_sqlite = world.house.settings.database.startswith("sqlite:")
+    if not on_sqlite and operation.verb == "GET" and "q" not in operation.query_names:
+        return   # the other engines are asked to find and to store texts; the rest never gets that far
     cell = next(cell for cell in cells_of(name, MATRIX[name]) if cell.expected == ALLOWED)
     token, seen, wrong, refused = world.token(cell.who), Counter[int](), list[str](), list[Raw]()
     at_once = 20 if operation.verb == "GET" else 4
 
     async def every() -> list[Raw]:
         """All of it, about something that nobody has changed yet."""
-        return list(spoilt(await MAKERS[name](operation, world, world.subject(cell.who, cell.whose))))
+        ask = await MAKERS[name](operation, world, world.subject(cell.who, cell.whose))
+        return list(spoilt(ask, only_texts=not on_sqlite))
 
     todo = await every()
     for at in range(0, len(todo), at_once):
@@ -134,6 +151,8 @@ async def test_nonsense_is_answered_with_sense(world: World, name: str) -> None:
             todo = await every()
     SEEN.update(seen)
     assert not wrong
+    if not on_sqlite:
+        return
 
     before = world.kept()   # and once more those that were refused: they leave no trace
     replies = await asyncio.gather(*(world.send(one, token) for one in refused))

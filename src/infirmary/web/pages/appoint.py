@@ -185,11 +185,21 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
 # --- doing it --------------------------------------------------------------------------------------------------------
 
 
-def _chosen(page: Page) -> tuple[UUID, datetime, int | None]:
-    """The doctor, the instant, and the length where it is not the usual: a time offered, a typed one, or a slot."""
+def _chosen(page: Page, wish: Wish) -> tuple[UUID, datetime, int | None]:
+    """The doctor, the instant, and the length where it is not the usual."""
+    doctor_id, at, minutes = _asked(page, wish)
+    if not 1900 < at.year < 2900:   # there is no calendar around it
+        raise Malformed(errors=[FieldError("slot", page.language.gettext("Choose a time."))])
+    return doctor_id, at, minutes
+
+
+def _asked(page: Page, wish: Wish) -> tuple[UUID, datetime, int | None]:
+    """A time offered, a wall time that was dragged to, a typed one, or a slot."""
     _, form = page.language.gettext, {**page.query, **page.form}
     if (offered := slot_of(form.get("instead", ""))) is not None:
         return *offered, _minutes(page, form)
+    if wish.visit is not None and "starts_at" in form:
+        return wish.visit.doctor_id, _wall_time(page, form["starts_at"]), None
     doctor_id, text = an_id(form.get("doctor_id", "")), form.get("time", "").strip()
     if text and doctor_id is not None:
         clock, day = typed_clock(text), a_day(form.get("day", ""))
@@ -216,7 +226,7 @@ def _minutes(page: Page, form: dict[str, str]) -> int | None:
 async def book(page: Page) -> Response[Any]:
     wish = await _wish(page)
     try:
-        doctor_id, at, minutes = _chosen(page)
+        doctor_id, at, minutes = _chosen(page, wish)
         with changed(key=page.form.get("key", "")[:64]):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, BookAppointment(
                 patient_id=wish.patient_id, doctor_id=doctor_id, starts_at=at, minutes=minutes,
@@ -243,7 +253,7 @@ async def move(page: Page) -> Response[Any]:
     before = wish.visit
     assert before is not None
     try:
-        doctor_id, at, minutes = _dragged(page, before) if "starts_at" in page.form else _chosen(page)
+        doctor_id, at, minutes = _chosen(page, wish)
         moved = await page.ask(Appointments).reschedule(
             page.caller, before.id, RescheduleAppointment(
                 starts_at=at, doctor_id=doctor_id if doctor_id != before.doctor_id else None, minutes=minutes,
@@ -263,14 +273,11 @@ async def move(page: Page) -> Response[Any]:
     return page.redirect(forms.back(page, f"{wish.base}/visits/{moved.id}"), toast=text, undo=undo)
 
 
-def _dragged(page: Page, visit: Appointment) -> tuple[UUID, datetime, int | None]:
-    if (offered := slot_of(page.form.get("instead", ""))) is not None:
-        return *offered, None
+def _wall_time(page: Page, text: str) -> datetime:
     try:
-        wall = datetime.fromisoformat(page.form["starts_at"])
+        return datetime.fromisoformat(text).replace(tzinfo=page.settings.hospital.tz)
     except ValueError:
         raise Malformed(errors=[FieldError("starts_at", page.language.gettext("Choose a day and a time."))]) from None
-    return visit.doctor_id, wall.replace(tzinfo=page.settings.hospital.tz), None
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------
@@ -295,7 +302,7 @@ async def _refused(page: Page, wish: Wish, refusal: Refusal) -> Response[Any]:
 
 
 async def _booked_already(page: Page, wish: Wish) -> Appointment | None:
-    doctor_id, at, _ = _chosen(page)
+    doctor_id, at, _ = _chosen(page, wish)
     found = await page.ask(Appointments).appointments(page.caller, patient_id=wish.patient_id, from_=at,
                                                       to=at + timedelta(minutes=1), limit=5)
     return next((one for one in found.items
