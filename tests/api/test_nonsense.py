@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from infirmary.kernel.contract import wire_name
 from tests.architecture.asks import Ask, Reply
 from tests.architecture.judge import ALLOWED, MATRIX, cells_of
 from tests.architecture.requests import MAKERS, OPERATIONS
@@ -75,39 +76,51 @@ def takes_text(kind: Any) -> bool:
 
 def spoilt(ask: Ask, *, only_texts: bool = False) -> Iterator[Raw]:
     """The request with one place of it spoilt, for every place and all nonsense; or with texts, where they belong."""
-    operation = ask.operation
-    for name in () if only_texts else ask.path:
+    yield from () if only_texts else in_path(ask)
+    yield from in_query(ask, only_texts=only_texts)
+    if ask.body is not None:
+        yield from in_form(ask) if ask.operation.form else in_json(ask, only_texts=only_texts)
+
+
+def in_path(ask: Ask) -> Iterator[Raw]:
+    for name in ask.path:
         for text in QUERIES:
             others = {n: quote(str(v)) for n, v in ask.path.items()}
-            path = operation.path.format(**{**others, name: text.replace("&", "%26")})
-            yield raw(ask, address=(operation.prefix + path).replace("{", "%7B"))
-    for name in sorted({*operation.query_names, "unheard_of"}):
-        if only_texts and not takes_text(operation.hints.get(name)):
+            path = ask.operation.path.format(**{**others, name: text.replace("&", "%26")})
+            yield raw(ask, address=(ask.operation.prefix + path).replace("{", "%7B"))
+
+
+def in_query(ask: Ask, *, only_texts: bool) -> Iterator[Raw]:
+    for name in ("unheard_of", *ask.operation.query_names):
+        if only_texts and not takes_text(ask.operation.hints.get(name)):
             continue
-        name = name.rstrip("_")   # noqa: PLW2901 – as it is on the wire
-        rest = replace(ask, query={n: v for n, v in ask.query.items() if n != name})
-        start = f"{rest.url}{'&' if rest.query else '?'}{name}="
+        on_wire = wire_name(name)
+        rest = replace(ask, query={n: v for n, v in ask.query.items() if n != on_wire})
+        start = f"{rest.url}{'&' if rest.query else '?'}{on_wire}="
         for text in QUERIES:
-            yield raw(rest, address=start + text.replace("{name}", name))
-    if operation.form and ask.body is not None:
-        for name in (*ask.body, "unheard_of"):
-            rest = "&".join(f"{n}={quote(str(v))}" for n, v in ask.body.items() if n != name)
-            for text in QUERIES:
-                yield raw(ask, written=f"{rest}&{name}={text.replace('{name}', name)}".encode())
-    elif ask.body is not None:
-        plain = json.loads(ask.content or b"")
-        optional = {one: None for one in operation.body.__struct_fields__ if one not in plain}
-        plain |= optional
-        kinds = typing.get_type_hints(operation.body, include_extras=True)
-        for path in leaves(plain):
-            if only_texts and not takes_text(kinds[path[0]]):
-                continue
-            spoilt_body = {n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}
-            written = json.dumps(spoilt_body).encode()
-            for value in STRINGS if only_texts else VALUES:
-                yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
-        for body in () if only_texts else BODIES:
-            yield raw(ask, written=body)
+            yield raw(rest, address=start + text.replace("{name}", on_wire))
+
+
+def in_form(ask: Ask) -> Iterator[Raw]:
+    assert ask.body
+    for name in (*ask.body, "unheard_of"):
+        rest = "&".join(f"{n}={quote(str(v))}" for n, v in ask.body.items() if n != name)
+        for text in QUERIES:
+            yield raw(ask, written=f"{rest}&{name}={text.replace('{name}', name)}".encode())
+
+
+def in_json(ask: Ask, *, only_texts: bool) -> Iterator[Raw]:
+    kinds = typing.get_type_hints(ask.operation.body, include_extras=True)
+    plain = dict.fromkeys(kinds) | json.loads(ask.content or b"")   # what was left out has its turn too
+    for path in leaves(plain):
+        if only_texts and not takes_text(kinds[path[0]]):
+            continue
+        body = {n: v for n, v in with_placeholder(plain, path).items() if v is not None or n == path[0]}
+        written = json.dumps(body).encode()
+        for value in STRINGS if only_texts else VALUES:
+            yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
+    for written in () if only_texts else BODIES:
+        yield raw(ask, written=written)
 
 
 def complaint(reply: Reply, ask: Ask) -> str:

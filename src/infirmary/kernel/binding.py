@@ -73,7 +73,7 @@ class Routes:
                 await self._remember_denial(operation, caller, refusal)
                 return refused(refusal)
             except Exception as error:   # noqa: BLE001 – the last line: a clear answer, and the fault in the log
-                return refused(_fault(operation, error))
+                return refused(fault(operation.id, error))
 
         handler.__name__ = operation.name
         path = re.sub(r"{(\w+)}", r"{\1:str}", operation.prefix + operation.path)
@@ -252,7 +252,7 @@ def refused(refusal: Refusal) -> Response[bytes]:
                     media_type="application/problem+json", headers=headers)
 
 
-def _fault(operation: Operation, error: Exception) -> Refusal:
+def fault(where: str, error: Exception) -> Refusal:
     """What is no refusal of ours: a database that is away, or a fault."""
     match error:
         case OutcomeUnknown():
@@ -261,5 +261,5 @@ def _fault(operation: Operation, error: Exception) -> Refusal:
             return Unavailable()
         case OverflowError():
             return Malformed("A number or a date is out of range.")
-    log.error("operation_failed", operation=operation.id, exc_info=error)
+    log.error("request_failed", at=where, exc_info=error)
     return Broken()

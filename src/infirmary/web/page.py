@@ -22,7 +22,7 @@ from litestar.handlers import HTTPRouteHandler
 from infirmary.contexts.identity.contract import Identity, TokenRequest, Tokens
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.kernel.access import NOBODY, Caller
-from infirmary.kernel.binding import malformed
+from infirmary.kernel.binding import fault, malformed
 from infirmary.kernel.clock import Clock
 from infirmary.kernel.context import Ask
 from infirmary.kernel.contract import Contract
@@ -300,6 +300,8 @@ def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, hand
             return page.redirect("/sign-in" + (f"?{urlencode({'next': back})}" if verb == "GET" and back != "/" else ""))
         except Refusal as refusal:
             return await show_refusal(page, refusal)
+        except Exception as error:   # noqa: BLE001 – the last line: a page that says so, and the fault in the log
+            return await show_refusal(page, fault(path, error))
 
     answer.__name__ = f"page_{handler.__name__}"
     typed = re.sub(r"{(\w+)}", r"{\1:str}", path)

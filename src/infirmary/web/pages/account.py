@@ -26,6 +26,7 @@ from infirmary.kernel.access import NOBODY
 from infirmary.kernel.errors import Conflict, Malformed, NoSuchPath, NotFound, Refusal, TooManyTries
 from infirmary.language import PATIENT, STAFF_ROLES
 from infirmary.web import menu
+from infirmary.web.forms import own
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import department_choices, told
 
@@ -64,12 +65,7 @@ async def sign_in(page: Page) -> Response[Any]:
     except (WrongCredentials, TooManyTries) as refusal:
         return await page.render("sign_in.html", status=refusal.status, refusal=told(refusal, icon="lock"),
                                  values={"email": asked.username}, next=page.form.get("next", ""))
-    return page.redirect(_own(page.form.get("next", "")) or menu.start_of(page.caller))
-
-
-def _own(address: str) -> str:
-    """An address of our own site, or nothing: nobody is sent elsewhere after signing in."""
-    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else ""
+    return page.redirect(own(page.form.get("next", "")) or menu.start_of(page.caller))
 
 
 @pages.post("/sign-out")
@@ -100,7 +96,7 @@ async def sign_up(page: Page) -> Response[Any]:
             errors = {**errors, "password": refusal.detail}
         return await page.render("sign_up.html", status=refusal.status, values=page.form, errors=errors, next=next_page,
                                  password_least=PASSWORD_LEAST, refusal=None if errors else told(refusal))
-    return page.redirect(_own(next_page) or menu.start_of(page.caller))
+    return page.redirect(own(next_page) or menu.start_of(page.caller))
 
 
 @pages.get("/forgot")
@@ -206,7 +202,7 @@ async def read_all(page: Page) -> Response[Any]:
 async def open_notification(page: Page) -> Response[Any]:
     """Marks it as read on the way to what it speaks of."""
     one = await page.ask(Notifications).read(page.caller, page.id("notification_id"))
-    return page.redirect(_own(one.link) or "/notifications")
+    return page.redirect(own(one.link) or "/notifications")
 
 
 @pages.get("/{anything:path}")
