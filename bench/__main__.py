@@ -6,6 +6,7 @@ number of requests a second cannot. Sizes are bounded; the whole takes some minu
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import platform
@@ -86,7 +87,7 @@ def timed_rate(base: str, sends: list[load.Sent], *, expect: int) -> float:
 
     outcome, took = asyncio.run(drive())
     answered = sum(answer.status == expect for answer in outcome.answers)
-    if answered < .9 * len(sends):
+    if not sends or answered < .9 * len(sends):
         raise SystemExit(f"the load failed: {outcome.by_status()}")
     return answered / took
 

@@ -30,7 +30,8 @@ class Hospital(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where e-mail goes. `port` 0: a catcher inside this process, whose mails admin reads in the browser."""
+    """Where e-mail goes. `port` 0: a catcher inside the one process, whose mails admin reads in the browser; with
+    several processes nothing catches them, and they wait for a mail server."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
@@ -46,6 +47,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     database: str = "sqlite://{data}/{context}.db"   # one database per context; {context} must appear
     public_url: str = "http://127.0.0.1:8000"
     log_level: str = "info"
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1   # processes that serve; the command line says how many
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
 

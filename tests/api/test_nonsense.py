@@ -172,6 +172,15 @@ async def test_nonsense_is_answered_with_sense(world_on_each: World, name: str) 
     assert any(reply.status < 400 for reply in replies) or world.kept() == before
 
 
+@pytest.mark.parametrize("reply", [
+    Reply(500, b"{}", {"Content-Type": "application/problem+json", "X-Content-Type-Options": "nosniff"}),
+    Reply(400, b'{"status":400}', {"Content-Type": "text/html", "X-Content-Type-Options": "nosniff"}),
+    Reply(400, b'{"status":422}', {"Content-Type": "application/problem+json", "X-Content-Type-Options": "nosniff"}),
+    Reply(200, b"{}", {"Content-Type": "application/json"})])
+def test_a_bad_answer_would_be_found(reply: Reply) -> None:
+    assert complaint(reply, Ask(OPERATIONS["staff.departments"]))
+
+
 def test_much_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nNonsense: {SEEN.total():,} requests, answered with {dict(sorted(SEEN.items()))}")

@@ -57,7 +57,7 @@ def _described(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
     public = ANYONE in operation.allow
     described: dict[str, Any] = {
         "operationId": operation.id, "tags": [operation.context], "summary": (operation.method.__doc__ or "").split("\n")[0],
-        "security": [{}] if public else [{"bearer": []}],
+        "security": [*([{}] if public else []), {"bearer": []}],
         "x-policy": {str(role): scope.name for role, scope in operation.allow.items()},
         "parameters": [_parameter(operation, parameter, schema) for parameter in operation.parameters
                        if parameter.name != "body"],

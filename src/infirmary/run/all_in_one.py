@@ -71,7 +71,7 @@ class AllInOne:
         site = site_of(house)
         catcher = None
         more: list[Any] = [docs.pages_of(house.contracts)]
-        if settings.mail.port == 0:
+        if settings.mail.port == 0 and settings.workers == 1:   # two would quarrel over the same files
             catcher = MailCatcher(settings.folder / "mail")
             await catcher.start()
             more.append(mail_pages(catcher))

@@ -227,6 +227,7 @@ def _serve(settings: Settings, file: Path | None, host: str, port: int, *, worke
     os.environ["INFIRMARY_DATA"] = settings.data
     os.environ["INFIRMARY_ENVIRONMENT"] = settings.environment.value
     os.environ["INFIRMARY_PUBLIC_URL"] = settings.public_url
+    os.environ["INFIRMARY_WORKERS"] = str(workers)
     sys.stdout.flush()
     Granian("infirmary.run.all_in_one:app", address=host, port=port, interface=Interfaces.ASGI, workers=workers,
             websockets=False, log_level=LogLevels.warning, respawn_failed_workers=True, backlog=2048).serve()
