@@ -20,6 +20,11 @@ from .events import Event
 C = TypeVar("C", bound=Contract)
 
 
+def derived(master: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose, from the installation's secret."""
+    return hmac.digest(master, purpose.encode(), hashlib.sha256)
+
+
 class Ask(Protocol):
     def __call__(self, contract: type[C], /) -> C:
         """A client for another context, wherever that runs."""
@@ -37,7 +42,7 @@ class Kit:
     master: bytes
 
     def secret(self, purpose: str) -> bytes:
-        return hmac.digest(self.master, purpose.encode(), hashlib.sha256)
+        return derived(self.master, purpose)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ from infirmary.kernel.binding import Routes
 from infirmary.kernel.bus import Consumer, LocalBus
 from infirmary.kernel.client import in_process
 from infirmary.kernel.clock import Clock, SystemClock
-from infirmary.kernel.context import Context, Job, Kit
+from infirmary.kernel.context import Context, Job, Kit, derived
 from infirmary.kernel.contract import Contract
 from infirmary.kernel.database import migrate
 from infirmary.kernel.database.db import Database
@@ -89,7 +87,7 @@ class House:
         await self.learn_revocations()
 
     def secret(self, purpose: str) -> bytes:
-        return hmac.digest(self._master, purpose.encode(), hashlib.sha256)
+        return derived(self._master, purpose)
 
     def ask(self, contract: type[C], /) -> C:
         """A client for any context; in this house it is a plain call."""

@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, structs
 
 from infirmary.kernel.errors import FieldError
-from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role
+from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role, folded
 
 from .contract import AmendAccount, RegisterPatient, RoleNeedsPerson, WeakPassword
 
@@ -71,12 +71,6 @@ class Stay(NamedTuple):
 
 STAFF_STAY = Stay(timedelta(hours=12), timedelta(minutes=60))
 PATIENT_STAY = Stay(timedelta(days=30), timedelta(hours=24))
-
-
-def folded(text: str) -> str:
-    """As people search: without accents and case."""
-    spelled_out = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return " ".join("".join(one for one in spelled_out if not unicodedata.combining(one)).split())
 
 
 def name_key(name: str) -> str:

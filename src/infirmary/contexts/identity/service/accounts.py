@@ -13,7 +13,7 @@ from infirmary.kernel.contract import Page
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound, StaleVersion
-from infirmary.language import ADMIN, Role
+from infirmary.language import ADMIN, Role, folded
 
 from .base import Base, clash, entity, seen
 
@@ -23,7 +23,7 @@ MOST_WORDS = 5
 class AccountCare(Base):
     async def accounts(self, caller: Caller, q: str = "", role: Role | None = None, limit: int = 25,
                        cursor: str | None = None) -> Page[Account]:
-        words = domain.folded(q).split()[:MOST_WORDS]
+        words = folded(q).split()[:MOST_WORDS]
         asked = {f"word_{at}": tables.like(word) for at, word in enumerate(words)}
         async with self.db.reading() as reading:
             rows, next_cursor = await tables.found(len(words), role=role is not None).page(
