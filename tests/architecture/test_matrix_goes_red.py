@@ -86,7 +86,7 @@ MUTANTS: dict[str, tuple[str, Mutant, str]] = {
                           "nobody × other: 200"),
     "a change without asking for reach": ("appointments.cancel", without_reach, "changed appointments.appointment"),
     "a list that is not narrowed": ("appointments.appointments", without_reach, "Bergamotte"),
-    "a 404 that tells": ("appointments.appointment", telling_404, "what exists answers"),
+    "a 404 that tells": ("appointments.steps", telling_404, "what exists answers"),
     "a denial that is not on record": ("patients.patient", lambda world, name: served(world, name, routes=Forgetful),
                                        "denials of auditor, and 0"),
     "tokens that outlive their end": ("staff.members", lambda world, name: served(

@@ -19,6 +19,7 @@ from litestar import Request, Response
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream as StreamResponse
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from .access import NOBODY, Caller
 from .client import ask_once, ask_service
@@ -59,7 +60,7 @@ class Routes:
     def _route(self, operation: Operation, method: Method) -> HTTPRouteHandler:
         read = Reader(operation)
 
-        async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
+        async def handler(request: Request[Any, Any, Any]) -> ASGIApp:
             caller = NOBODY
             try:
                 caller = self._caller(request)
@@ -68,12 +69,12 @@ class Routes:
                 key = self._key(request, operation, caller)
                 answer = (await ask_service(operation, method, caller, **given) if key is None else
                           await ask_once(self._db, key, operation, method, caller, given))
-                return respond(operation, answer)
+                return respond(operation, answer, request)
             except Refusal as refusal:
                 await self._remember_denial(operation, caller, refusal)
-                return refused(refusal)
+                return refused(refusal).to_asgi_response(None, request)
             except Exception as error:   # noqa: BLE001 – the last line: a clear answer, and the fault in the log
-                return refused(fault(operation.id, error))
+                return refused(fault(operation.id, error)).to_asgi_response(None, request)
 
         handler.__name__ = operation.name
         path = re.sub(r"{(\w+)}", r"{\1:str}", operation.prefix + operation.path)
@@ -81,17 +82,17 @@ class Routes:
                                 include_in_schema=False, opt={"operation": operation})(handler)
 
     def _caller(self, request: Request[Any, Any, Any]) -> Caller:
-        given = request.headers.getall("authorization", [])
-        if not given:
+        given = _header(request, b"authorization")
+        if given is None:
             return NOBODY
-        kind, _, token = given[0].partition(" ")
-        if len(given) > 1 or kind.lower() != "bearer" or not token:   # of two, a proxy may have checked the other one
+        kind, _, token = given.partition(" ")
+        if "," in token or kind.lower() != "bearer" or not token:   # of two, a proxy may have checked the other one
             raise NotSignedIn
         return self._authenticate(token)
 
     @staticmethod
     def _key(request: Request[Any, Any, Any], operation: Operation, caller: Caller) -> str | None:
-        key = request.headers.get("idempotency-key")
+        key = _header(request, b"idempotency-key")
         if key is None or operation.verb != "POST" or caller.account_id is None:   # nobody's keys cannot be told apart
             return None
         if not _KEY.fullmatch(key):
@@ -138,13 +139,13 @@ class Reader:
         for name in operation.query_names:
             given[name] = getattr(query, name)
         if operation.wants_version is not None:
-            given["if_match"] = self._version(request.headers.get("if-match"))
+            given["if_match"] = self._version(_header(request, b"if-match"))
         if operation.body is not None:
             try:
                 raw = await request.body()
             except RequestEntityTooLarge as error:
                 raise TooLarge from error
-            given["body"] = self._from_body(request.headers.get("content-type", ""), raw)
+            given["body"] = self._from_body(_header(request, b"content-type") or "", raw)
         return given
 
     def _from_query(self, raw: bytes) -> Any:
@@ -183,6 +184,12 @@ class Reader:
             raise malformed(error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Malformed(errors=[FieldError("", "This is not valid JSON in UTF-8.")]) from error
+
+
+def _header(request: Request[Any, Any, Any], name: bytes) -> str | None:
+    """A header, its values joined (RFC 9110, 5.3). The framework would take all headers apart to find one."""
+    found = [value for given, value in request.scope["headers"] if given == name]
+    return b", ".join(found).decode("latin-1") if found else None
 
 
 def _pairs(raw: bytes) -> dict[str, str]:
@@ -224,19 +231,32 @@ def malformed(error: msgspec.ValidationError) -> Malformed:
     return Malformed(errors=[FieldError(field.removesuffix("[...]"), text)])
 
 
-def respond(operation: Operation, answer: Any) -> Response[Any]:
-    headers = {"Cache-Control": "no-store"}
-    if isinstance(answer, File):
-        headers["Content-Disposition"] = f'attachment; filename="{answer.name}"'
-        return Response(answer.content, media_type=operation.media, headers=headers, status_code=operation.status)
+class Whole:
+    """A response that is complete. The framework's own takes 30 us to be made into this."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, status: int, media: str, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+        self._status, self._body = status, body
+        self._headers = [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body)),
+                         (b"cache-control", b"no-store"), *headers]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def respond(operation: Operation, answer: Any, request: Request[Any, Any, Any]) -> ASGIApp:
     if isinstance(answer, Stream):
-        return StreamResponse(answer.chunks, media_type="text/event-stream",
-                              headers={**headers, "X-Accel-Buffering": "no"})
+        return StreamResponse(answer.chunks, media_type="text/event-stream", headers={
+            "Cache-Control": "no-store", "X-Accel-Buffering": "no"}).to_asgi_response(None, request)
+    if isinstance(answer, File):
+        media = f"{operation.media}; charset=utf-8" if operation.media.startswith("text/") else operation.media
+        return Whole(operation.status, media, answer.content,
+                     (b"content-disposition", f'attachment; filename="{answer.name}"'.encode()))
     version = getattr(answer, "version", None)
-    if version is not None:
-        headers["ETag"] = f'"{version}"'
-    return Response(msgspec.json.encode(answer), media_type="application/json", headers=headers,
-                    status_code=operation.status)
+    tag = () if version is None else ((b"etag", b'"%d"' % version),)
+    return Whole(operation.status, "application/json", msgspec.json.encode(answer), *tag)
 
 
 def refused(refusal: Refusal) -> Response[bytes]:

@@ -70,7 +70,8 @@ class KnownPeople(Identity):
                          account_id: UUID | None = None) -> list[Recipient]:
         if self.failure:
             raise self.failure
-        return [Recipient(one.account_id, one.name, one.email) for one in self.people
+        return [Recipient(one.account_id, one.name, one.email, patient_id if one.id == patient_id else None,
+                          doctor_id if one.id == doctor_id else None) for one in self.people
                 if one.account_id == account_id or one.id == (patient_id if one.role == PATIENT else doctor_id)]
 
     async def reset_link(self, caller: Caller, reset_id: UUID) -> ResetLink:

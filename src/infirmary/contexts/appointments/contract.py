@@ -90,7 +90,7 @@ class Because(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 
 
-class Appointment(Struct, frozen=True, kw_only=True):
+class Appointment(Struct, frozen=True):
     """A visit. `local_start` and `zone` keep what was agreed with the patient, should the zone's rules change.
 
     `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled).

@@ -217,10 +217,14 @@ class AppointmentsService(Appointments):
         pages = tables.pages(frozenset(filters), newest_first=newest_first)
         async with self.db.reading() as reading:
             rows, following = await pages.page(reading, after=cursor, limit=limit, **filters)
-        return Page([visits.shown(row) for row in rows], following)
+        return Page(rows, following)
 
     async def appointment(self, caller: Caller, appointment_id: UUID) -> Appointment:
-        return visits.shown(await self._visit(caller, appointment_id))
+        async with self.db.reading() as reading:
+            found = await reading.one(tables.SHOWN, key=appointment_id)
+        visit = _there(found)
+        caller.must_reach(visit)
+        return visit
 
     async def steps(self, caller: Caller, appointment_id: UUID) -> list[Step]:
         await self._visit(caller, appointment_id)

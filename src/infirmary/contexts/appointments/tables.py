@@ -28,7 +28,7 @@ from infirmary.kernel.database.db import Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from .contract import Mode, Status
+from .contract import Appointment, Mode, Status
 from .domain.hours import Schedule, grains
 from .domain.visits import OPEN, Visit
 
@@ -192,6 +192,9 @@ RENAME_DOCTOR = _renamed(appointment.c.doctor_id, "doctor_name", "department_id"
 RELOCATE = Statement(update(appointment).where(
     appointment.c.doctor_id == bindparam("key"), appointment.c.id.in_(bindparam("ids", expanding=True))).values(
     location=bindparam("new_location", type_=appointment.c.location.type)))
+# What is only shown is read as it is shown.
+_shown = [appointment.c[name] for name in Appointment.__struct_fields__]
+SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
 STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
 
 _FILTERS = {
@@ -204,9 +207,9 @@ _FILTERS = {
 
 
 @cache
-def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Visit]:
+def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Appointment]:
     """Visits by their start; the statement is compiled once for each combination of filters."""
-    return Pages(select(appointment).where(*(_FILTERS[name] for name in sorted(filters))), Visit,
+    return Pages(select(*_shown).where(*(_FILTERS[name] for name in sorted(filters))), Appointment,
                  [appointment.c.starts_at, appointment.c.id], newest_first=newest_first)
 
 

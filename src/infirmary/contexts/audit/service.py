@@ -19,6 +19,7 @@ from .contract import Audit, AuditEvent
 class AuditService(Audit):
     def __init__(self, kit: Kit) -> None:
         self.db = kit.db
+        self._terms: set[tables.Term] = set()
 
     async def audit_events(self, caller: Caller, actor: str | None = None, patient_id: UUID | None = None,
                            action: str | None = None, entity: str | None = None, from_: datetime | None = None,
@@ -44,7 +45,7 @@ class AuditService(Audit):
 
     async def _keep(self, entry: AuditEvent) -> None:
         async with self.db.transaction(once=entry.id) as tx:
-            await tables.keep(tx, entry)
+            await tables.keep(tx, entry, self._terms)
 
 
 def _filters(actor: str | None, action: str | None, **others: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from . import domain
 from .contract import AuditEvent
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+REMEMBERED_TERMS = 20_000   # per process: names of those who are at work, and all actions
 MANY_TERMS, MANY_ENTRIES = 200, 2000   # of what a part may mean: so many that walking the trail is quicker
 
 metadata = with_kernel_tables(MetaData())
@@ -87,11 +88,16 @@ TERMS = Rows(audit_term, Term, key="text", version=None)
 _term = TERMS.find(audit_term.c.field == bindparam("field"), audit_term.c.text == bindparam("text"))
 
 
-async def keep(tx: Transaction, entry: AuditEvent) -> None:
+async def keep(tx: Transaction, entry: AuditEvent, known: set[Term]) -> None:
+    """`known` are terms seen in the table before: they stay there, and need not be asked for again."""
     kept = Kept(**structs.asdict(entry), actor_key=folded(entry.actor_name)[:domain.LONGEST_NAME])
     for term in (Term("actor_key", kept.actor_key), Term("action", kept.action)):
+        if term in known:
+            continue
         if await tx.one(_term, field=term.field, text=term.text) is None:
             TERMS.add(tx, term)
+        elif len(known) < REMEMBERED_TERMS:
+            known.add(term)
     EVENTS.add(tx, kept)
 
 

@@ -126,11 +126,13 @@ class ResetLink(Struct, frozen=True):
 
 
 class Recipient(Struct, frozen=True):
-    """Somebody who can be told something."""
+    """Somebody who can be told something, as the patient or the doctor that was asked for (or neither)."""
 
     account_id: UUID
     name: str
     email: str
+    patient_id: UUID | None = None
+    doctor_id: UUID | None = None
 
 
 class Revoked(Struct, frozen=True):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    or_,
     select,
     update,
 )
@@ -169,8 +170,8 @@ BY_EMAIL = ACCOUNTS.find(_a.email_key == bindparam("email_key"))
 LOCKED = Query(select(account).where(_by_id).with_for_update(), AccountRow)
 ROLES_OF = ROLES.find(account_role.c.account_id.in_(bindparam("accounts", expanding=True)))
 _active = _a.state == State.ACTIVE
-TO_TELL = {field: ACCOUNTS.find(_active, _a[column] == bindparam("key"))
-           for field, column in (("patient_id", "patient_id"), ("doctor_id", "doctor_id"), ("account_id", "id"))}
+TO_TELL = ACCOUNTS.find(_active, or_(   # an id that is not asked for is NULL, and equals nothing
+    _a.patient_id == bindparam("patient_id"), _a.doctor_id == bindparam("doctor_id"), _a.id == bindparam("account_id")))
 # Both rows of each are locked: whoever disables or demotes another of them meanwhile waits, and then counts again.
 ADMINS_LOCKED = Query(
     select(_a.id).join_from(account, account_role, _a.id == account_role.c.account_id)

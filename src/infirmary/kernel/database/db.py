@@ -26,6 +26,7 @@ from .drivers import Driver, Session
 from .errors import AlreadyHandled, ConnectionLost, OutcomeUnknown, Transient, UniqueViolation
 from .rows import Insert
 from .statement import Query, Statement, Write
+from .together import Queued, Together
 from .unique import name_unique
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -56,7 +57,7 @@ class Reading:
     def __init__(self, driver: Driver, *, writing: bool = False) -> None:
         self._dialect = driver.dialect
         self._session: Session = driver.session(writing=writing)
-        self._pending: list[Write] = []
+        self._pending: list[Queued] = []
 
     async def all(self, query: Query[T], **params: Any) -> list[T]:
         compiled, args = query(self._dialect, params)
@@ -75,8 +76,14 @@ class Reading:
         await self._session.fetch_one("SELECT 1", ())
 
     async def _flush(self) -> None:
+        await self._session.flush(self._writes())
+
+    def _writes(self) -> list[Write]:
         pending, self._pending = self._pending, []
-        await self._session.flush(pending)
+        return [write for insert, rows in pending for write in insert(self._dialect, rows)]
+
+    async def _commit(self) -> None:
+        await self._session.commit(self._writes())
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +92,7 @@ class Reading:
                         trace: TracebackType | None) -> None:
         if kind is None:
             try:
-                await self._session.commit(self._pending)
+                await self._commit()
             except BaseException as failure:
                 await self._session.rollback()
                 if isinstance(failure, ConnectionLost):
@@ -101,7 +108,7 @@ class Transaction(Reading):
     def __init__(self, db: Database, once: UUID | None) -> None:
         super().__init__(db.driver, writing=True)
         self._db, self._once = db, once
-        self._facts = False
+        self._facts = self._flushed = False
 
     async def run(self, statement: Statement, **params: Any) -> int:
         """UPDATE or DELETE; answers how many rows it matched, which is what a compare-and-set is decided by."""
@@ -111,7 +118,20 @@ class Transaction(Reading):
         return await self._session.run(compiled.sql, args)
 
     def add(self, insert: Insert[S], rows: Sequence[S]) -> None:
-        self._pending += insert(self._dialect, rows)
+        if rows:
+            self._pending.append(Queued(insert, rows))
+
+    async def _flush(self) -> None:
+        self._flushed = True
+        await super()._flush()
+
+    async def _commit(self) -> None:
+        # One statement text for any number of rows is what PostgreSQL has. And only reactions, which come in numbers
+        # and hardly ever clash: those who want the same slot would only spoil each other's company.
+        if self._once is not None and not self._flushed and self._dialect.name == "postgresql":
+            await self._db.together.commit(self._pending)
+        else:
+            await super()._commit()
 
     def emit(self, event: Event) -> None:
         """The fact leaves with the effect: same transaction, same round trip."""
@@ -173,6 +193,7 @@ class Database:
     def __init__(self, driver: Driver, context: str, clock: Clock | None = None) -> None:
         self.driver, self.context, self.clock = driver, context, clock or SystemClock()
         self.facts_waiting = asyncio.Event()
+        self.together = Together(driver)
         self.secret = b""   # the installation's own, for digests of what must not be guessed from them
 
     @classmethod
@@ -216,4 +237,5 @@ class Database:
         await self.driver.run_ddl(*(str(one.compile(dialect=self.driver.dialect)) for one in ddl))
 
     async def close(self) -> None:
+        await self.together.close()
         await self.driver.close()

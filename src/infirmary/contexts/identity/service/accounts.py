@@ -108,11 +108,11 @@ class AccountCare(Base):
 
     async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                          account_id: UUID | None = None) -> list[Recipient]:
-        asked = {"patient_id": patient_id, "doctor_id": doctor_id, "account_id": account_id}
         async with self.db.reading() as reading:
-            found = {row.id: row for field, value in asked.items() if value is not None
-                     for row in await reading.all(tables.TO_TELL[field], key=value)}
-        return [Recipient(row.id, row.name, row.email) for row in found.values()]
+            found = await reading.all(tables.TO_TELL, patient_id=patient_id, doctor_id=doctor_id, account_id=account_id)
+        return [Recipient(row.id, row.name, row.email,
+                          patient_id if row.patient_id == patient_id else None,
+                          doctor_id if row.doctor_id == doctor_id else None) for row in found]
 
 
 def _standing(row: AccountRow, roles: list[Role]) -> Standing:

@@ -45,11 +45,13 @@ class NotificationsService(Notifications):
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
         """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
-        told: list[tuple[Recipient, domain.Message]] = []
-        for news in domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()):
-            people = await self.identity.recipients(ME, patient_id=news.patient_id, doctor_id=news.doctor_id)
-            told += [(one, news.message) for one in people
-                     if news.patient_id is not None or one.account_id != event.by_account]
+        news = domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now())
+        people: list[Recipient] = []
+        for doctor_id in sorted({one.doctor_id for one in news if one.doctor_id}):   # two when a visit changes hands
+            people += await self.identity.recipients(ME, patient_id=event.patient_id, doctor_id=doctor_id)
+        told = [(to, one.message) for one in news for to in people
+                if (one.patient_id is not None and one.patient_id == to.patient_id)
+                or (one.doctor_id is not None and one.doctor_id == to.doctor_id and to.account_id != event.by_account)]
         await self._tell(event, fact, told, subject_id=event.patient_id)
 
     async def reset_requested(self, event: PasswordResetRequested, fact: Fact) -> None:
