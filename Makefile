@@ -33,8 +33,9 @@ screenshots: $(VENV)/.tools assets ## Take the README's pictures again
 assets: $(VENV)/.installed
 	@$(BIN)/python -m infirmary.web.assets.build
 
-lock: $(VENV)/.tools ## Write the lock files from pyproject.toml
+lock: ## Write the lock files from pyproject.toml
 	@$(BIN)/uv export --quiet --no-header --no-emit-project --no-dev --output-file requirements.lock
+	@$(BIN)/uv export --quiet --no-header --no-emit-project --no-dev --extra services --output-file requirements-services.lock
 	@$(BIN)/uv export --quiet --no-header --no-emit-project --only-dev --output-file requirements-dev.lock
 
 clean: ## Remove what was built (not your data)
@@ -48,7 +49,12 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-$(VENV)/.tools: $(VENV)/.installed requirements-dev.lock
+$(VENV)/.services: $(VENV)/.installed requirements-services.lock
+	@echo "Setting up what separate services need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-services.lock
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.services requirements-dev.lock
 	@echo "Setting up the tools for tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@

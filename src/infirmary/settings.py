@@ -41,6 +41,18 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     starttls: bool = False
 
 
+class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the parts find each other when they are separate processes. All empty: one process, which needs none of it."""
+
+    bus: str = ""        # kafka://host:port[,host:port]
+    registry: str = ""   # etcd://host:port | dns://{service}:8000 | static://identity=http://host:port,patients=...
+    config: str = ""     # etcd://host:port, or a folder whose files are watched
+    advertise: str = ""  # where others reach this process (http://host:port); empty: where it listens
+    # Whose word about the client's address is taken (X-Forwarded-For), and who may read /metrics: networks, with commas.
+    internal: str = "127.0.0.0/8,::1/128"
+    gateway: bool = False   # whether requests come through a gateway, which then names the client
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     environment: Environment = Environment.DEVELOPMENT
     data: str = "data"                        # folder for databases, keys and the installation's secret
@@ -50,6 +62,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1, le=64)] = 1   # processes that serve; the command line says how many
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
+    secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
+    services: Services = Services()
 
     def database_url(self, context: str) -> str:
         return self.database.format(data=self.data, context=context)
