@@ -1,6 +1,6 @@
 # The commands to remember. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench assets screenshots lock clean
+.PHONY: help run up down test check bench assets screenshots lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +8,21 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 DATA ?= data
 WORKERS ?= 2
+REPLICAS ?= 1
+DB ?= postgresql
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed assets ## Start the hospital with its demo (PORT=8123 DATA=./elsewhere)
 	@$(BIN)/infirmary demo --port $(PORT) --data $(DATA)
+
+up: $(VENV)/.services assets ## Start it as separate services (PORT, DATA, REPLICAS=2, DB=postgresql|mariadb)
+	@deploy/kafka/fetch.sh build/kafka
+	@$(BIN)/infirmary up --port $(PORT) --data $(DATA) --replicas $(REPLICAS) --db $(DB)
+
+down: ## Stop what `make up` started (DATA)
+	@$(BIN)/infirmary down --data $(DATA)
 
 test: $(VENV)/.tools assets ## Everything that must hold: lint, types, imports, all tests
 	@$(MAKE) --no-print-directory check

@@ -1,7 +1,10 @@
 """What an installation decides: one TOML file, or environment variables that begin with INFIRMARY_."""
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -53,7 +56,7 @@ class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     gateway: bool = False   # whether requests come through a gateway, which then names the client
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_only=True):
     environment: Environment = Environment.DEVELOPMENT
     data: str = "data"                        # folder for databases, keys and the installation's secret
     database: str = "sqlite://{data}/{context}.db"   # one database per context; {context} must appear
@@ -67,6 +70,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def database_url(self, context: str) -> str:
         return self.database.format(data=self.data, context=context)
+
+    def is_internal(self, address: str) -> bool:
+        """Whether this is an address of our own networks."""
+        networks = self._internal
+        with suppress(ValueError):
+            asked = ip_address(address)
+            return any(asked in network for network in networks)
+        return False
+
+    @cached_property
+    def _internal(self) -> list[IPv4Network | IPv6Network]:
+        return [ip_network(one.strip()) for one in self.services.internal.split(",") if one.strip()]
 
     @property
     def folder(self) -> Path:
@@ -97,6 +112,10 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
         ZoneInfo(made.hospital.zone)
     except (KeyError, ValueError, OSError) as error:
         raise settings.SettingsRefused(f"hospital.zone: {made.hospital.zone!r} is no IANA time zone") from error
+    try:
+        made.is_internal("127.0.0.1")
+    except ValueError as error:
+        raise settings.SettingsRefused(f"services.internal: {error}") from error
     if made.production and (weak := made.weaknesses()):
         raise settings.SettingsRefused("A production hospital does not start like this: " + "; ".join(weak))
     return made

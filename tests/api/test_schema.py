@@ -55,7 +55,7 @@ def spoilt(world: World, name: str, operation: Operation, method: Any) -> list[A
     setattr(service, operation.name, method)
     others = [handler for handler in world.house.api() if handler.opt["operation"].id != name]
     return [*others, *operations.handlers(world.house),
-            *Routes(contract, service, room.db, world.house.verifier.caller).handlers]
+            *Routes(contract, service, room.db, world.house.trust.caller).handlers]
 
 
 async def breaks_on_digits(caller: Any, q: str = "", **_: Any) -> Any:

@@ -20,12 +20,12 @@ from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupa
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
 from infirmary.run.catalogue import CONTEXTS
-from infirmary.system import System
+from infirmary.system import Backstage, System
 
 from .asks import Ask
 from .world import EVERY_DAY, OTHER, OWN, PASSWORD, ROOT, TREATED, Subject, World
 
-CONTRACTS: tuple[type[Contract], ...] = (*(context.contract for context in CONTEXTS), System)
+CONTRACTS: tuple[type[Contract], ...] = (*(context.contract for context in CONTEXTS), System, Backstage)
 OPERATIONS = {operation.id: operation for contract in CONTRACTS for operation in contract.operations.values()}
 Make = Callable[[World, Subject], Awaitable[dict[str, Any]]]
 PERSONS = (OWN, TREATED, OTHER)   # the things that this operation is about are somebody's
@@ -349,6 +349,11 @@ async def audit_events(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",)}
 
 
-@asks("system.replay")
+@asks("backstage.state", "backstage.parked")
+async def backstage(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"context": "appointments"}}
+
+
+@asks("system.replay", "backstage.replay")
 async def replay(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"context": "appointments", "event_id": await world.parked()}}

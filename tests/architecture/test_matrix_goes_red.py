@@ -35,7 +35,7 @@ def served(world: World, name: str, *, routes: type[Routes] = Routes, service: A
     operation.allow = {**operation.allow, **allow}
     contract = type("Copy", (Contract,), {"context": operation.context, "operations": {operation.name: operation}})
     room = world.house.rooms[operation.context]
-    return routes(contract, service or room.service, room.db, authenticate or world.house.verifier.caller)
+    return routes(contract, service or room.service, room.db, authenticate or world.house.trust.caller)
 
 
 class ReachesAnybody(Caller, frozen=True):
@@ -57,7 +57,7 @@ class Forgetful(Routes):
 
 def without_reach(world: World, name: str) -> Routes:
     def authenticate(token: str) -> Caller:
-        return ReachesAnybody(**msgspec.structs.asdict(world.house.verifier.caller(token)))
+        return ReachesAnybody(**msgspec.structs.asdict(world.house.trust.caller(token)))
     return served(world, name, authenticate=authenticate)
 
 

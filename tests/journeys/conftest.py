@@ -12,11 +12,11 @@ import pytest
 
 from infirmary.kernel.access import Caller
 from infirmary.kernel.bus import LocalBus
-from infirmary.kernel.client import over_http
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.contract import Contract
 from infirmary.kernel.events import Fact
 from infirmary.kernel.http import build_app
+from infirmary.kernel.remote import over_http
 from infirmary.kernel.tokens import KeyRing, Signer
 from infirmary.run.house import House
 from infirmary.settings import Settings
@@ -72,7 +72,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
             def ask(contract: type[Any]) -> Any:
                 if contract not in clients:
-                    clients[contract] = over_http(contract, lambda: base, http)
+                    clients[contract] = over_http(contract, lambda: [base], http)
                 return clients[contract]
 
             yield World(house, clock, ask)

@@ -16,12 +16,13 @@ import pytest_asyncio
 from infirmary.kernel import openapi
 from infirmary.kernel.access import NOBODY, Caller
 from infirmary.kernel.binding import Routes
-from infirmary.kernel.client import PolicyNotApplied, in_process, over_http
+from infirmary.kernel.client import PolicyNotApplied, in_process
 from infirmary.kernel.contract import Contract, get
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import Malformed, NotFound, NotSignedIn, RoleMayNot, StaleVersion, Unavailable
 from infirmary.kernel.http import build_app
+from infirmary.kernel.remote import over_http
 from tests.serving import serving
 
 from .toy import NewToy, Toy, ToyBox, ToyIsBroken, Toys
@@ -47,7 +48,7 @@ async def world(db: Database) -> AsyncIterator[Any]:
     app = build_app(Routes(Toys, box, db, authenticate).handlers)
     async with serving(app) as base, aiohttp.ClientSession() as http:
         yield SimpleNamespace(box=box, base=base, http=http, db=db, clients={
-            "in process": in_process(Toys, lambda: (box, db)), "over http": over_http(Toys, lambda: base, http)})
+            "in process": in_process(Toys, lambda: (box, db)), "over http": over_http(Toys, lambda: [base], http)})
 
 
 async def raw(world: Any, verb: str, path: str, *, token: str = "keeper", **more: Any) -> tuple[int, Any, Any]:
@@ -199,7 +200,7 @@ class TestHttp:
             ("access.denied", "refused", str(stranger.account_id))]
 
     async def test_who_does_not_answer_is_unavailable_within_the_deadline(self, world: Any) -> None:
-        client = over_http(Toys, lambda: "http://127.0.0.1:9", world.http)
+        client = over_http(Toys, lambda: ["http://127.0.0.1:9"], world.http)
         async with asyncio.timeout(3):
             for _ in range(4):
                 with pytest.raises(Unavailable):

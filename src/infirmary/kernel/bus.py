@@ -1,12 +1,12 @@
-"""The bus inside one process: the relays hand facts straight to the consumers of the same house.
+"""Who listens, and the bus inside one process: the relays hand facts straight to the consumers of the same house.
 
 Semantics are those of any broker: at least once, in order per aggregate. A consumer that has no effect for a kind of
-fact never sees it. Kafka takes this place when the contexts are separate services.
+fact never sees it. Kafka takes this place when the contexts are separate services (`kafka`).
 """
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -31,8 +31,8 @@ class Consumer:
     def kinds(self) -> set[str]:
         return set(self._reactions)
 
-    async def handle(self, fact: Fact, *, last: bool) -> None:
-        """Have the effect once. At the last attempt a failure parks the fact instead of raising."""
+    async def handle(self, fact: Fact, *, last: bool) -> bool:
+        """Have the effect once. At the last attempt a failure parks the fact instead of raising; then: False."""
         mark = current.set(Request(id=fact.request_id))
         try:
             await self.db.retry(self._react, fact)
@@ -42,8 +42,10 @@ class Consumer:
             if not last:
                 raise
             await self._park(fact, error)
+            return False
         finally:
             current.reset(mark)
+        return True
 
     async def _react(self, fact: Fact) -> None:
         await self._reactions[fact.kind](fact.event, fact)
@@ -68,14 +70,36 @@ class Consumer:
             await tx.run(UNPARK, key=one.id)
 
 
+class Bus(Protocol):
+    """Takes facts to those who listen, at least once and in order per aggregate."""
+
+    async def open(self) -> None: ...
+
+    def subscribe(self, consumer: Consumer) -> None: ...
+
+    def start(self) -> None:
+        """Listening begins."""
+
+    async def deliver(self, fact: Fact, last: bool) -> None:
+        """Returns when the fact is safe with the bus."""
+
+    async def close(self) -> None: ...
+
+
 class LocalBus:
     """Delivers to every consumer in this process. Done when all of them have had the effect, or have parked it."""
 
     def __init__(self) -> None:
         self._consumers: list[Consumer] = []
 
+    async def open(self) -> None: ...
+
     def subscribe(self, consumer: Consumer) -> None:
         self._consumers.append(consumer)
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
     async def deliver(self, fact: Fact, last: bool) -> None:
         failed: Exception | None = None

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from .telemetry import REQUESTS, SECONDS
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 BODY_LIMIT = 1 << 20   # bytes
 
 SECURITY = {
@@ -34,8 +35,11 @@ SECURITY = {
 }
 
 
-def build_app(handlers: Sequence[ControllerRouterHandler]) -> ASGIApp:
-    """The ASGI app: routes, and every refusal of the framework itself as problem+json."""
+def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable[[str], bool] | None = None) -> ASGIApp:
+    """The ASGI app: routes, and every refusal of the framework itself as problem+json.
+
+    `internal`: addresses (of a gateway, of other services) whose X-Forwarded-For is believed; None: nobody's.
+    """
 
     def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         answer = refused(_as_refusal(error))
@@ -46,7 +50,7 @@ def build_app(handlers: Sequence[ControllerRouterHandler]) -> ASGIApp:
     app = Litestar([*_options(handlers), *handlers], openapi_config=None, logging_config=None,
                    exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
                    request_max_body_size=BODY_LIMIT)
-    return Observed(app)
+    return Observed(app, internal or (lambda _: False))
 
 
 def _options(handlers: Sequence[ControllerRouterHandler]) -> list[HTTPRouteHandler]:
@@ -84,8 +88,8 @@ def _as_refusal(error: Exception) -> Refusal:
 class Observed:
     """Outermost: gives each request its id, adds the security headers, counts and logs. Pure ASGI: 4 us, not 250."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, internal: Callable[[str], bool]) -> None:
+        self._app, self._internal = app, internal
         self._security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,8 +98,7 @@ class Observed:
         begun, status = perf_counter(), 500
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())
-        client = scope.get("client")
-        mark = context.current.set(context.Request(request_id, client[0] if client else ""))
+        mark = context.current.set(context.Request(request_id, self._address(scope)))
 
         async def with_headers(message: Message) -> None:
             nonlocal status
@@ -118,3 +121,13 @@ class Observed:
             SECONDS.labels(name).observe(seconds)
             log.info("request", request_id=request_id, method=scope["method"], operation=name, status=status,
                      ms=round(seconds * 1000, 2))   # the operation, not the path: paths carry ids
+
+    def _address(self, scope: Scope) -> str:
+        """Whose request it is. Only the last address named counts: it was added by the one who is believed."""
+        client = scope.get("client")
+        peer = client[0] if client else ""
+        if not self._internal(peer):
+            return peer
+        named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        last = named[-1].rpartition(b",")[2].strip().decode("latin-1") if named else ""
+        return last if _ADDRESS.fullmatch(last) else peer

@@ -19,6 +19,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     url: str
     pid: int = 0
     version: str = ""
+    config_version: int = 0
 
 
 class Registry(Protocol):
@@ -27,7 +28,8 @@ class Registry(Protocol):
         stays known, and it is asked again."""
 
     async def register(self, instance: Instance) -> None:
-        """Be found, for as long as this process lives: the entry ends by itself some seconds after it dies."""
+        """Be found, for as long as this process lives: the entry ends by itself some seconds after it dies. Again with
+        the same id, it replaces what was said before."""
 
     async def withdraw(self, instance: Instance) -> None:
         """Be found no more; whoever stops withdraws first and answers what is under way after that."""
@@ -38,6 +40,7 @@ class Registry(Protocol):
     def everybody(self) -> Sequence[Instance]: ...
 
     def on_change(self, told: Callable[[], Awaitable[None]]) -> None:
-        """`told` is awaited after every change, and once when the first answer is there."""
+        """`told` is awaited after every change. Who says so before `open` is told of the first answer too, even an
+        empty one."""
 
     async def close(self) -> None: ...

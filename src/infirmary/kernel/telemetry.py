@@ -10,7 +10,7 @@ import traceback
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from .request import current
 
@@ -18,6 +18,11 @@ registry = CollectorRegistry()
 REQUESTS = Counter("http_requests", "Requests answered", ["operation", "status"], registry=registry)
 SECONDS = Histogram("http_request_seconds", "Time to answer", ["operation"], registry=registry,
                     buckets=(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5))
+
+
+FACTS_WAITING = Gauge("facts_waiting", "Facts not yet delivered to the bus", ["context"], registry=registry)
+FACTS_OLDEST = Gauge("facts_oldest_seconds", "How long the oldest of them has waited", ["context"], registry=registry)
+FACTS_PARKED = Gauge("facts_parked", "Facts that could not be handled, set aside", ["context"], registry=registry)
 
 
 def _with_request(_: Any, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -4,11 +4,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import jwt
@@ -106,8 +106,41 @@ class KeyRing:
         return key
 
 
+class Ring(Protocol):
+    """Who holds keys to sign with."""
+
+    @property
+    def current(self) -> Key: ...
+
+
+class DerivedKey:
+    """One key, the same for all who share a secret: services prove with it that they belong to the installation."""
+
+    def __init__(self, secret: bytes, kid: str) -> None:
+        self.current = Key(kid, datetime.min.replace(tzinfo=UTC), jwt.utils.base64url_encode(secret).decode())
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        return self.current.public if kid == self.current.kid else None
+
+
+class PublishedKeys:
+    """The key set of the service that signs, as last fetched. Until the first time, nobody can be told from anybody."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Ed25519PublicKey] | None = None
+
+    def learn(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        self._known = {key["kid"]: Ed25519PublicKey.from_public_bytes(jwt.utils.base64url_decode(key["x"]))
+                       for key in keys if key.get("kty") == "OKP" and key.get("crv") == "Ed25519"}
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        if self._known is None:
+            raise Unavailable("Sign-ins cannot be checked just now. Nothing was lost; try again shortly.", retry_after=1)
+        return self._known.get(kid)
+
+
 class Signer:
-    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, clock: Clock) -> None:
+    def __init__(self, ring: Ring, *, issuer: str, audience: str, clock: Clock) -> None:
         self._ring, self._issuer, self._audience, self._clock = ring, issuer, audience, clock
 
     def sign(self, *, account_id: UUID, session_id: UUID, name: str, roles: list[str],
@@ -158,7 +191,7 @@ class Verifier:
     at every time."""
 
     def __init__(self, public: Callable[[str], Ed25519PublicKey | None], *, issuer: str, audience: str, clock: Clock,
-                 revocations: Revocations) -> None:
+                 revocations: Revocations | None) -> None:
         self._public, self._issuer, self._audience, self._clock = public, issuer, audience, clock
         self._revocations = revocations
         self._known: dict[str, Read] = {}
@@ -173,7 +206,8 @@ class Verifier:
         if self._clock.now().timestamp() >= known.expires_at:
             self._known.pop(token, None)
             raise NotSignedIn("Your sign-in has expired. Sign in again, or refresh it.")
-        self._revocations.check(known.caller, known.issued_at)
+        if self._revocations is not None:
+            self._revocations.check(known.caller, known.issued_at)
         return known.caller
 
     def read(self, token: str) -> Read:

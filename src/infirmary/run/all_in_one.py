@@ -31,7 +31,7 @@ def settings_of_this_process() -> Settings:
 
 def site_of(house: House) -> Site:
     """What the pages need of a house."""
-    return Site(house.settings, house.ask, house.clock, house.verifier.caller, house.secret("csrf"),
+    return Site(house.settings, house.ask, house.clock, house.trust.people.caller, house.secret("csrf"),
                 templates(house.settings.hospital.tz))
 
 

@@ -16,6 +16,8 @@ from infirmary import __version__
 from infirmary.kernel.settings import SettingsRefused
 from infirmary.settings import Environment, Settings, load
 
+from .cli_services import down, gateway, supervise, up
+
 FILE = click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                     help="Settings file (TOML). Environment variables INFIRMARY_… come on top.")
 DATA = click.option("--data", default=None, help="Folder for databases, keys and mail.")
@@ -55,14 +57,22 @@ def demo(host: str, port: int, data: str | None) -> None:
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="[CONTEXT]...")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes; more than one needs a database server.")
 @DATA
 @FILE
-def serve(host: str, port: int, workers: int, data: str | None, file: Path | None) -> None:
-    """Start the hospital."""
+def serve(names: tuple[str, ...], host: str, port: int, workers: int, data: str | None, file: Path | None) -> None:
+    """Start the hospital, or only some of its contexts.
+
+    Without a name the whole hospital runs here. With names (identity, patients, …, and `web` for the pages) only
+    these do, as one service among others: the settings must say where the registry and the bus are.
+    """
     settings = _load(file, data=data)
+    if names:
+        _serve_some(settings, list(names), host, port)
+        return
     if workers > 1 and settings.database.startswith("sqlite"):
         raise click.UsageError("SQLite serves one process. Use --workers 1, or a database server.")
     if settings.environment is not Environment.DEMO and (settings.folder / "demo").exists():
@@ -72,18 +82,38 @@ def serve(host: str, port: int, workers: int, data: str | None, file: Path | Non
     _serve(settings, file, host, port, workers=workers)
 
 
-@main.command()
+@main.command("catch-mail")
 @DATA
 @FILE
-def migrate(data: str | None, file: Path | None) -> None:
-    """Bring every database up to date, and stop."""
+def catch_mail(data: str | None, file: Path | None) -> None:
+    """Take all e-mail instead of delivering it, for demos: an administrator reads it in the browser."""
+    from infirmary.sandbox.mail import MailCatcher
+
+    async def catch(folder: Path) -> None:
+        catcher = MailCatcher(folder)
+        await catcher.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await catcher.stop()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(catch(_load(file, data=data).folder / "mail"))
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[CONTEXT]...")
+@DATA
+@FILE
+def migrate(names: tuple[str, ...], data: str | None, file: Path | None) -> None:
+    """Bring every database (or those named) up to date, and stop."""
     from infirmary.kernel.database import migrate as migrations
 
     from .catalogue import CONTEXTS
 
     settings = _load(file, data=data)
     settings.folder.mkdir(parents=True, exist_ok=True)
-    for context in CONTEXTS:
+    for context in (one for one in CONTEXTS if not names or one.name in names):
         changed = asyncio.run(migrations.upgrade(settings.database_url(context.name), context.migrations))
         click.echo(f"{context.name:<15} {'brought up to date' if changed else 'is up to date'}")
 
@@ -112,6 +142,10 @@ def open_account(email: str, name: str, roles: tuple[str, ...], data: str | None
 
     _in_house(_load(file, data=data), make)
     click.echo(f"{email} can sign in now.")
+
+
+for _command in (gateway, up, supervise, down):
+    main.add_command(_command)
 
 
 @main.group()
@@ -213,6 +247,24 @@ def _port_must_be_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise click.ClickException(f"Port {port} is taken. Choose another: --port 8123") from error
+
+
+def _serve_some(settings: Settings, names: list[str], host: str, port: int) -> None:
+    import uvloop
+
+    from .catalogue import CONTEXTS
+    from .service import WEB
+    from .service import serve as serve_some
+
+    known = [*(context.name for context in CONTEXTS), WEB]
+    if unknown := sorted(set(names) - set(known)):
+        raise click.UsageError(f"There is no {', '.join(unknown)}. Known are: {', '.join(known)}.")
+    if set(names) < set(known) and not settings.services.registry:
+        raise click.UsageError("The other services have to be found: set services.registry (INFIRMARY_SERVICES__REGISTRY).")
+    if settings.services.bus == "" and len(set(names) - {WEB}) < len(CONTEXTS):
+        raise click.UsageError("Facts have to travel: set services.bus (INFIRMARY_SERVICES__BUS).")
+    _port_must_be_free(host, port)
+    uvloop.run(serve_some(settings, names, host, port))
 
 
 def _serve(settings: Settings, file: Path | None, host: str, port: int, *, workers: int) -> None:

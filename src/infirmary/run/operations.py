@@ -14,7 +14,6 @@ from infirmary.kernel.errors import NoSuchPath
 
 from .house import House
 
-LOOPBACK = ("127.0.0.1", "::1")
 READY_LAG_SECONDS = 60.0
 
 
@@ -53,9 +52,9 @@ def handlers(house: House) -> list[Any]:
 
     @get("/metrics", include_in_schema=False)
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Only for whoever is on this machine: figures are nobody else's business."""
+        """Only for our own networks (this machine, if nothing else is set): figures are nobody else's business."""
         client = request.client
-        if client is None or client.host not in LOOPBACK or "x-forwarded-for" in request.headers:
+        if client is None or not house.settings.is_internal(client.host) or "x-forwarded-for" in request.headers:
             return refused(NoSuchPath())
         return Response(telemetry.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -130,6 +130,27 @@ class MailCatcher:
             self._mails.popitem(last=False)
 
 
+class CaughtMail:
+    """The mails that a catcher in another process has kept, as its file says now."""
+
+    def __init__(self, folder: Path) -> None:
+        self._kept = folder / "mails.jsonl"
+        self._seen, self._mails = -1, OrderedDict[UUID, Mail]()
+
+    def mails(self, limit: int = 50) -> list[Mail]:
+        """The latest first."""
+        return list(reversed(self._now().values()))[:limit]
+
+    def mail(self, mail_id: UUID) -> Mail | None:
+        return self._now().get(mail_id)
+
+    def _now(self) -> OrderedDict[UUID, Mail]:
+        size = self._kept.stat().st_size if self._kept.exists() else 0
+        if size != self._seen:
+            self._mails, self._seen = _latest(_read(self._kept)), size
+        return self._mails
+
+
 def _cut(session: SMTP) -> None:
     if session.transport is not None:
         cast("asyncio.WriteTransport", session.transport).abort()
