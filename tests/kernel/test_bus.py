@@ -12,6 +12,8 @@ from infirmary.kernel.bus import Consumer, LocalBus
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
+from infirmary.kernel.database.errors import ConnectionLost, OutcomeUnknown
+from infirmary.kernel.errors import Unavailable
 from infirmary.kernel.events import Event, Fact
 from infirmary.kernel.outbox import ATTEMPTS, Relay
 from infirmary.kernel.request import Request, current
@@ -136,6 +138,18 @@ async def test_the_last_attempt_parks_the_fact_and_the_rest_flows_on(
         (one, 1, "ZeroDivisionError"), (one, 2, "ZeroDivisionError")]
     assert await ledger.effects() == 1
     assert [aggregate for aggregate, _, _ in ledger.heard] == [two]
+
+
+@pytest.mark.parametrize("away", [Unavailable(), ConnectionLost("gone"), OutcomeUnknown("gone")], ids=repr)
+async def test_what_passes_by_itself_parks_nothing(db: Database, away: Exception) -> None:
+    async def asks(event: Event, fact: Fact) -> None:
+        raise away
+
+    fact = a_fact()
+    consumer = Consumer(db, {type(fact.event): asks})
+    with pytest.raises(type(away)):
+        await consumer.handle(fact, last=True)
+    assert await consumer.parked() == []
 
 
 async def test_a_parked_fact_delivered_again_is_parked_once(bus: LocalBus, ledger: Ledger) -> None:

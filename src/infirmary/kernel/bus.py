@@ -11,12 +11,15 @@ from typing import Any, Protocol
 import structlog
 
 from .database.db import Database
-from .database.errors import AlreadyHandled, UniqueViolation
+from .database.errors import AlreadyHandled, OutcomeUnknown, Transient, UniqueViolation
+from .errors import Unavailable
 from .events import Event, Fact
 from .outbox import ALL_PARKED, PARKED, UNPARK, Parked
 from .request import Request, current
 
 log = structlog.get_logger()
+# Somebody is away, and comes back. However often it happens, it is no reason to set a fact aside.
+PASSING = (Unavailable, Transient, OutcomeUnknown)
 Reaction = Callable[[Any, Fact], Awaitable[None]]   # (the typed event, the fact that carried it)
 
 
@@ -32,14 +35,15 @@ class Consumer:
         return set(self._reactions)
 
     async def handle(self, fact: Fact, *, last: bool) -> bool:
-        """Have the effect once. At the last attempt a failure parks the fact instead of raising; then: False."""
+        """Have the effect once. At the last attempt a failure parks the fact instead of raising; then: False. What passes by
+        itself is raised even then."""
         mark = current.set(Request(id=fact.request_id))
         try:
             await self.db.retry(self._react, fact)
         except AlreadyHandled:
             pass
         except Exception as error:
-            if not last:
+            if not last or isinstance(error, PASSING):
                 raise
             await self._park(fact, error)
             return False

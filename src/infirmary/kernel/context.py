@@ -32,7 +32,10 @@ class Ask(Protocol):
 
 @dataclass(frozen=True)
 class Kit:
-    """What a context may use. `secret(purpose)` derives 32 bytes from the installation's secret, one key per purpose."""
+    """What a context may use. `secret(purpose)` derives 32 bytes from the installation's secret, one key per purpose.
+
+    `live.value` is what operators may change while it runs: to be read each time, never kept.
+    """
 
     settings: Any
     clock: Clock
@@ -40,6 +43,7 @@ class Kit:
     ask: Ask
     data: Path
     master: bytes
+    live: Any = None   # kernel.live_config.Live of the hospital's LiveConfig
 
     def secret(self, purpose: str) -> bytes:
         return derived(self.master, purpose)

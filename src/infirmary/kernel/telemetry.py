@@ -43,14 +43,31 @@ def _traceback_without_values(_: Any, __: str, fields: structlog.typing.EventDic
     return fields
 
 
+_LEVELS = logging.getLevelNamesMapping()
+_threshold = [logging.INFO]
+
+
+def set_level(level: str) -> None:
+    """From now on, in every logger of this process."""
+    _threshold[0] = _LEVELS[level.upper()]
+
+
+def _loud_enough(_: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Loggers are cached with the level that they were made with; this one may change while they live."""
+    if _LEVELS.get(method.upper(), logging.ERROR) < _threshold[0]:
+        raise structlog.DropEvent
+    return fields
+
+
 def set_up_logs(*, level: str = "info", pretty: bool = False, with_messages: bool = False) -> None:
     """`with_messages` shows whole tracebacks: for development only, because messages hold values."""
     errors: list[Any] = ([structlog.processors.format_exc_info] if with_messages and not pretty
                          else [] if with_messages else [_traceback_without_values])
+    set_level(level)
     structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), _with_request,
+        processors=[_loud_enough, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), _with_request,
                     *errors, structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr), cache_logger_on_first_use=True)
 
 

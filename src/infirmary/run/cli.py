@@ -17,6 +17,7 @@ from infirmary.kernel.settings import SettingsRefused
 from infirmary.settings import Environment, Settings, load
 
 from .cli_services import down, gateway, supervise, up
+from .config import config
 
 FILE = click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                     help="Settings file (TOML). Environment variables INFIRMARY_… come on top.")
@@ -144,7 +145,7 @@ def open_account(email: str, name: str, roles: tuple[str, ...], data: str | None
     click.echo(f"{email} can sign in now.")
 
 
-for _command in (gateway, up, supervise, down):
+for _command in (gateway, up, supervise, down, config):
     main.add_command(_command)
 
 

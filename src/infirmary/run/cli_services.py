@@ -62,7 +62,7 @@ def gateway(host: str, port: int, certificate: Path | None, key: Path | None, da
 @click.option("--demo/--no-demo", default=True, show_default=True, help="Make the demo hospital in new databases.")
 @click.option("--kafka", "jars", default="build/kafka", show_default=True, help="Where deploy/kafka/fetch.sh put the jars.",
               type=click.Path(file_okay=False, path_type=Path))
-def up(port: int, data: Path, replicas: int, database: str, demo: bool, jars: Path) -> None:   # noqa: FBT001 – click's way
+def up(port: int, data: Path, replicas: int, database: str, demo: bool, jars: Path) -> None:
     """Start the hospital as separate services on this machine, and return when it answers."""
     folder = data.resolve()
     if (pid := _supervisor(folder)) is not None:
@@ -70,7 +70,7 @@ def up(port: int, data: Path, replicas: int, database: str, demo: bool, jars: Pa
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "logs").mkdir(exist_ok=True)
     with (folder / "logs" / "supervisor.log").open("ab") as out:
-        child = subprocess.Popen(
+        child = subprocess.Popen(   # noqa: S603 – ourselves
             [sys.executable, "-m", "infirmary", "supervise", "--port", str(port), "--data", str(folder), "--replicas",
              str(replicas), "--db", database, "--demo" if demo else "--no-demo", "--kafka", str(jars.resolve())],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out, start_new_session=True, text=True)
@@ -99,7 +99,7 @@ READY = "-- ready --"
 @click.option("--db", "database", required=True)
 @click.option("--demo/--no-demo", required=True)
 @click.option("--kafka", "jars", required=True, type=click.Path(path_type=Path))
-def supervise(port: int, data: Path, replicas: int, database: str, demo: bool, jars: Path) -> None:   # noqa: FBT001 – click's way
+def supervise(port: int, data: Path, replicas: int, database: str, demo: bool, jars: Path) -> None:
     """What `up` leaves in the background."""
     from infirmary.kernel import telemetry
 
@@ -129,7 +129,7 @@ def down(data: Path) -> None:
         return
     os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + DOWN_WITHIN
-    while _supervisor(folder) == pid:
+    while _supervises(pid, folder):
         if time.monotonic() > until:
             raise click.ClickException(f"Process {pid} does not stop. See {folder / 'logs'}")
         time.sleep(.1)
@@ -143,12 +143,12 @@ def _entries(folder: Path) -> list[Entry]:
 
 def _supervisor(folder: Path) -> int | None:
     """The living supervisor of this folder; a number that now belongs to another process is not it."""
-    for one in _entries(folder):
-        if one.role == "supervisor":
-            try:
-                words = Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"supervise" in words and str(folder).encode() in words:
-                return one.pid
-    return None
+    return next((one.pid for one in _entries(folder) if one.role == "supervisor" and _supervises(one.pid, folder)), None)
+
+
+def _supervises(pid: int, folder: Path) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"supervise" in words and str(folder).encode() in words

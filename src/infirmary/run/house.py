@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import aiohttp
 import structlog
+from msgspec.structs import replace
 
 from infirmary import __version__
 from infirmary.contexts.identity.contract import Identity
@@ -34,16 +35,19 @@ from infirmary.kernel.database import migrate
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import Unavailable
 from infirmary.kernel.idempotency import forget_old_answers
+from infirmary.kernel.live_config import Live, store
 from infirmary.kernel.outbox import Relay, forget_old_facts
 from infirmary.kernel.registry import Instance, Registry
 from infirmary.kernel.remote import over_http
 from infirmary.kernel.settings import SettingsRefused
 from infirmary.kernel.tokens import KeyRing, PublishedKeys, Revocations, Verifier, public_keys
 from infirmary.language import service
+from infirmary.live import LiveConfig
 from infirmary.settings import Settings
 from infirmary.system import Backstage, System
 
 from .catalogue import CONTEXTS
+from .config import SERVICES
 from .system import BackstageService, SystemService
 from .trust import Trust
 
@@ -85,6 +89,7 @@ class House:
         self.published = PublishedKeys()   # identity's keys, where identity is elsewhere
         self.registry: Registry | None = None
         self._registered: list[Instance] = []
+        self._lives: dict[str, Live[LiveConfig]] = {}
         self._http: aiohttp.ClientSession | None = None
         self._system, self._backstage = SystemService(self), BackstageService(self)
         self._clients: dict[tuple[type[Contract], str], Contract] = {}
@@ -104,6 +109,7 @@ class House:
             db = await Database.open(url, context.name, clock=self.clock, size=POOL)
             db.secret = self.secret("answers")
             kit = Kit(settings=self.settings, clock=self.clock, db=db, ask=self.ask, data=self.settings.folder,
+                      live=await self._live(context.name),
                       master=self._master)
             made = context.service(kit)
             consumer = Consumer(db, context.reactions(made))
@@ -113,6 +119,31 @@ class House:
             await self.learn_revocations()
         else:
             self.revocations.heard_at = NEVER   # nobody is trusted before identity was heard
+
+    async def _live(self, service: str) -> Live[LiveConfig]:
+        """What operators may change while it runs. Its log level holds for the process once something was pushed."""
+        settings = self.settings
+        kept = store(settings.services.config, settings.environment.value, into=LiveConfig,
+                     services=SERVICES) if settings.services.config else None
+        live = Live(LiveConfig, service, kept)
+
+        async def taken_up() -> None:
+            telemetry.set_level(live.value.log_level)
+            await self._report(service, live.version)
+
+        live.on_change(taken_up)
+        self._lives[service] = live
+        await live.open()
+        if live.version:
+            telemetry.set_level(live.value.log_level)
+        return live
+
+    async def _report(self, service: str, version: int) -> None:
+        """Tell the registry which version of the configuration runs here."""
+        for at, one in enumerate(self._registered):
+            if one.service == service and self.registry is not None:
+                self._registered[at] = replace(one, config_version=version)
+                await self.registry.register(self._registered[at])
 
     async def _migrated(self, url: str, context: Context[Any]) -> None:
         """One process brings its databases up to date itself. A service may not: its user owns no table, and others of
@@ -220,7 +251,9 @@ class House:
         """Be found under the names of the contexts here, and under those given."""
         assert self.registry is not None
         for name in [*self.rooms, *more]:
-            one = Instance(service=name, id=uuid4().hex, url=url, pid=os.getpid(), version=__version__)
+            live = self._lives.get(name) or await self._live(name)
+            one = Instance(service=name, id=uuid4().hex, url=url, pid=os.getpid(), version=__version__,
+                           config_version=live.version)
             await self.registry.register(one)
             self._registered.append(one)
 
@@ -245,6 +278,8 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self.bus.close()
+        for live in self._lives.values():
+            await live.close()
         for room in self.rooms.values():
             await room.db.close()
         self.rooms.clear()

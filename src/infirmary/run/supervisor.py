@@ -41,7 +41,6 @@ class Program:
     user: int | None = None              # an unprivileged user, where the program refuses to be root
     stop: signal.Signals = signal.SIGTERM
     ready: Callable[[], Awaitable[bool]] | None = None
-    prepare: Callable[[], Awaitable[None]] | None = None   # once, when it is ready: what the next stage stands on
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -52,8 +51,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Supervisor:
-    def __init__(self, programs: Sequence[Program], folder: Path, *, say: Callable[[str], None] = lambda _: None) -> None:
+    """`between`: what has to be done once before a stage begins, on what the stages before it brought up."""
+
+    def __init__(self, programs: Sequence[Program], folder: Path, *, say: Callable[[str], None] = lambda _: None,
+                 between: Mapping[int, Callable[[], Awaitable[None]]] | None = None) -> None:
         self._programs, self._folder, self._say = sorted(programs, key=lambda one: one.stage), folder, say
+        self._between = between or {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -65,13 +68,12 @@ class Supervisor:
     async def start(self) -> None:
         """Everything, stage by stage. Raises when a stage does not become ready."""
         for stage in sorted({one.stage for one in self._programs}):
+            if stage in self._between:
+                await self._between[stage]()
             members = [one for one in self._programs if one.stage == stage]
             for one in members:
                 self._keepers.append(asyncio.create_task(self._keep(one), name=f"keep-{one.name}"))
             await asyncio.gather(*map(self._until_ready, members))
-            for one in members:
-                if one.prepare is not None:
-                    await one.prepare()
             self._say(f"  {', '.join(one.name for one in members)} {'is' if len(members) == 1 else 'are'} ready")
 
     async def stop(self) -> None:

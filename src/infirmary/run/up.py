@@ -10,24 +10,32 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
 
+from infirmary.kernel.database import migrate
+from infirmary.kernel.live_config import EtcdStore, push
+from infirmary.live import LiveConfig
 from infirmary.settings import Environment, Settings
 
 from .catalogue import CONTEXTS
+from .config import SERVICES as SERVED
+from .demo import make_demo
 from .native import etcd, kafka
+from .native.databases import MariaDb, Postgres, Store
 from .service import WEB
 from .supervisor import Program, Supervisor
 
-STORES, DATABASES, SERVICES, GATEWAY = range(4)   # the stages of a start
+CONFIG = Path("deploy/config")   # where Git keeps it, seen from where `make up` runs
+STORES, SERVICES, GATEWAY = range(3)   # the stages of a start
+DATABASES: dict[str, type[Store]] = {"postgresql": Postgres, "mariadb": MariaDb}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +96,14 @@ def environment(plan: Plan, folder: Path) -> dict[str, str]:
     }
 
 
-def programs(plan: Plan, folder: Path, database: Database, jars: Path) -> list[Program]:
+def programs(plan: Plan, folder: Path, store: Store, jars: Path) -> list[Program]:
     """Everything that has to run."""
     told, us = environment(plan, folder), [sys.executable, "-m", "infirmary"]
     properties = folder / "kafka.properties"
     return [
-        database.program(stage=STORES),
+        Program(name=store.engine, role="database", stage=STORES, url=f"{store.engine}://127.0.0.1:{store.port}",
+                command=store.command(), user=store.runs_as, ready=store.answers,
+                stop=signal.SIGINT if store.engine == "postgresql" else signal.SIGTERM),   # its "fast" shutdown
         Program(name="kafka", role="broker", stage=STORES, url=f"kafka://127.0.0.1:{plan.ports['kafka']}",
                 command=kafka.start_command(jars, properties), ready=_answers(plan.ports["kafka"])),
         Program(name="etcd", role="registry", stage=STORES, url=etcd.address(plan.ports["etcd"]),
@@ -102,7 +112,7 @@ def programs(plan: Plan, folder: Path, database: Database, jars: Path) -> list[P
         Program(name="mail", role="mail", stage=STORES, command=[*us, "catch-mail"], environment=told),
         *(Program(name=process, role="service", stage=SERVICES, url=f"http://127.0.0.1:{port}",
                   command=[*us, "serve", service, "--port", str(port)],
-                  environment={**told, "INFIRMARY_DATABASE": database.url(service)},
+                  environment={**told, "INFIRMARY_DATABASE": store.url(service)},
                   ready=_healthy(f"http://127.0.0.1:{port}/health/ready"))
           for process, service, port in services(plan)),
         Program(name="gateway", role="gateway", stage=GATEWAY, url=f"http://127.0.0.1:{plan.port}", environment=told,
@@ -127,13 +137,59 @@ def _healthy(url: str) -> Callable[[], Awaitable[bool]]:
     return ready
 
 
+async def _prepared(plan: Plan, folder: Path, store: Store, jars: Path, say: Callable[[str], None]) -> None:
+    """What the stores need before their first start."""
+    if reason := store.missing() or (None if shutil.which("etcd") else "etcd is not installed: apt-get install etcd-server"):
+        raise ValueError(reason)
+    if not list(jars.glob("kafka_*.jar")):   # noqa: ASYNC240 – before anything else runs
+        raise ValueError(f"Kafka is not in {jars}: fetch it with deploy/kafka/fetch.sh {jars}")
+    if not store.data.exists():
+        say(f"  Setting up {store.engine}")
+    await store.install()
+    properties = folder / "kafka.properties"
+    properties.write_text(kafka.configuration(folder / "kafka", plan.ports["kafka"], plan.ports["kafka-controller"]))
+    format_ = await asyncio.create_subprocess_exec(*kafka.format_command(jars, properties),
+                                                   stdout=asyncio.subprocess.DEVNULL)
+    if await format_.wait():
+        raise OSError("Kafka's folder could not be formatted")
+
+
+async def _peopled(plan: Plan, folder: Path, store: Store, say: Callable[[str], None]) -> None:
+    """Databases with their tables, and the demo in them if they are new and it is wanted."""
+    names = [context.name for context in CONTEXTS]
+    await store.create(names)
+    for context in CONTEXTS:
+        if await migrate.upgrade(store.owner_url(context.name), context.migrations):
+            say(f"  {context.name}: tables made")
+    await store.grant(names)
+    await _configured(plan)
+    if plan.demo:
+        settings = Settings(data=str(folder), database=store.owner_url("{context}"), environment=Environment.DEMO,
+                            public_url=f"http://127.0.0.1:{plan.port}")
+        await make_demo(settings, say=say)
+
+
+async def _configured(plan: Plan) -> None:
+    """The first version of the configuration, as the files stand; later ones are pushed by people."""
+    told = environment(plan, Path())
+    kept = EtcdStore(told["INFIRMARY_SERVICES__CONFIG"], told["INFIRMARY_ENVIRONMENT"])
+    await kept.open()
+    try:
+        if (await kept.head()).version is None and CONFIG.is_dir():   # noqa: ASYNC240 – once, at the start
+            await push(CONFIG, told["INFIRMARY_ENVIRONMENT"], kept, into=LiveConfig, services=SERVED,
+                       author="infirmary up", note="the first start")
+    finally:
+        await kept.close()
+
+
 async def supervised(folder: Path, *, port: int, replicas: int, database: str, demo: bool, jars: Path,
                      say: Callable[[str], None], ready: Callable[[], None]) -> None:
     """Everything up, and kept so until SIGTERM or SIGINT."""
     plan = decided(folder, port=port, database=database, replicas=replicas, demo=demo)
     store = DATABASES[database](folder, plan.ports["database"], plan.password)
     await _prepared(plan, folder, store, jars, say)
-    supervisor = Supervisor(programs(plan, folder, store, jars), folder, say=say)
+    supervisor = Supervisor(programs(plan, folder, store, jars), folder, say=say,
+                            between={SERVICES: lambda: _peopled(plan, folder, store, say)})
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)

@@ -30,8 +30,10 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import NotFound
 from infirmary.kernel.events import Event, Fact
+from infirmary.kernel.live_config import Live
 from infirmary.kernel.outbox import OUTBOX, outbox
 from infirmary.language import ADMIN, DOCTOR, NURSE, PATIENT, RECEPTION, Role, service
+from infirmary.live import LiveConfig
 from infirmary.settings import Hospital, Settings
 
 CASES = int(os.environ.get("HYPOTHESIS_CASES", "150"))   # of each property; ask for more to look harder
@@ -103,7 +105,7 @@ class Clinic:
 
     def __init__(self, db: Database, clock: HeldClock, settings: Settings, kind: type[AppointmentsService]) -> None:
         self.db, self.clock, self.register = db, clock, Register()
-        kit = Kit(settings=settings, clock=clock, db=db, data=Path(), master=b"",
+        kit = Kit(settings=settings, clock=clock, db=db, data=Path(), master=b"", live=Live(LiveConfig, "appointments"),
                   ask=lambda contract: in_process(contract, lambda: (self.register, db)))
         self.service = kind(kit)
         self.ask: Appointments = in_process(Appointments, lambda: (self.service, db))

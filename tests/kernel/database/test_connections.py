@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infirmary.kernel.database.db import Database, Transaction
-from infirmary.kernel.database.errors import OutcomeUnknown
+from infirmary.kernel.database.errors import ConnectionLost, OutcomeUnknown
 from infirmary.kernel.outbox import WAITING
 from tests.kernel.model import BUMP, BY_IDS, COUNT, TAKEN, VISITS, Visit, a_visit, book
 
@@ -148,3 +148,12 @@ async def _kill_connection(db: Database, tx: Transaction) -> None:
     else:
         await db.driver.run_ddl(f"KILL {session._cursor.connection.thread_id()}")
     await asyncio.sleep(.05)
+
+
+@pytest.mark.parametrize("url", ["postgresql://a:b@127.0.0.1:9/nowhere", "mariadb://a:b@127.0.0.1:9/nowhere"])
+async def test_a_database_that_is_away_is_a_lost_connection(url: str) -> None:
+    away = await Database.open(url, "kernel")
+    for opened in (away.reading, away.transaction):
+        with pytest.raises(ConnectionLost):
+            async with opened() as asked:
+                await asked.ping()

@@ -161,7 +161,7 @@ class PatientNotActive(Refusal):
 
 
 class TooManyVisits(Refusal):
-    """There are twenty visits to come already, as many as can be booked online. Call us to book another."""
+    """There are as many visits to come already as can be booked online. Call us to book another."""
 
 
 class NotInThisState(Conflict):

@@ -55,7 +55,7 @@ WHO_IS_TAKEN = {"doctor": "The doctor is taken at that time.", "patient": "The p
 class AppointmentsService(Appointments):
     def __init__(self, kit: Kit) -> None:
         self.db, self.clock = kit.db, kit.clock
-        self.patients = kit.ask(Patients)
+        self.patients, self.live = kit.ask(Patients), kit.live
         self.hospital, self.zone = kit.settings.hospital, kit.settings.hospital.tz
         self.host = urlsplit(kit.settings.public_url).hostname or "localhost"
 
@@ -113,7 +113,8 @@ class AppointmentsService(Appointments):
             open_visits = 0 if by_staff else await _open_visits(reading, patient.id, now)
         try:
             visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
-                                created_by=caller.account_id, open_visits=open_visits, now=now, zone=self.zone)
+                                created_by=caller.account_id, open_visits=open_visits,
+                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
             return await self.db.retry(self._book, caller, visit)
         except (SlotNotOffered, UniqueViolation) as no:
             raise await self._instead(no, schedule, patient.id, body.starts_at, body.minutes) from no

@@ -35,13 +35,14 @@ class AuditService(Audit):
 
     async def keep(self, event: Audited, fact: Fact) -> None:
         entry = domain.kept(event, fact.id)
-        try:
-            await self._keep(entry)
-        except UniqueViolation as clash:
-            if clash.on == tables.audit_term.name:   # another entry has just brought the same name or action
-                await self._keep(entry)
-            elif clash.on != tables.audit_event.name:   # kept is kept, however late it comes again
-                raise
+        while True:
+            try:
+                return await self._keep(entry)
+            except UniqueViolation as clash:
+                if clash.on == tables.audit_event.name:   # kept is kept, however late it comes again
+                    return None
+                if clash.on != tables.audit_term.name:   # else another entry has just brought the same name or action
+                    raise
 
     async def _keep(self, entry: AuditEvent) -> None:
         async with self.db.transaction(once=entry.id) as tx:

@@ -36,7 +36,6 @@ E = TypeVar("E", bound=events.VisitChanged)
 
 OPEN = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
 LONGEST = timedelta(minutes=480)
-MOST_OPEN = 20   # visits that patients may have before them when they book for themselves
 
 
 class Visit(Struct, frozen=True):
@@ -84,11 +83,11 @@ NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNot
 
 
 def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
-         created_by: UUID | None, open_visits: int, now: datetime, zone: ZoneInfo) -> Visit:
+         created_by: UUID | None, open_visits: int, most_open: int, now: datetime, zone: ZoneInfo) -> Visit:
     """The visit as asked for, or a refusal. Whether the time is still free is not decided here."""
     if patient.retired:
         raise PatientNotActive
-    if not by_staff and open_visits >= MOST_OPEN:
+    if not by_staff and open_visits >= most_open:
         raise TooManyVisits
     schedule = _available(schedule)
     starts_at, ends_at = _time(schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now, zone=zone)

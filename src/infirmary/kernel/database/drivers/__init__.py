@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Dialect
 
+from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.database.statement import Write
 
 Row = Iterable[Any]   # a tuple; or an asyncpg Record, which is no Sequence to mypy
@@ -72,9 +73,11 @@ class Pool(Generic[C]):
         cancelled = task.cancelling() if task else 0
         try:
             connection = await self._connect()
-        except BaseException:
+        except BaseException as error:
             self._room += 1
             self._hand_on(None)
+            if isinstance(error, Exception):   # whatever it was: there is no database to talk to just now
+                raise ConnectionLost(type(error).__name__) from error
             raise
         if task and task.cancelling() > cancelled:   # asyncmy connects under wait_for, which on Python 3.11
             self.give(connection)                    # swallows a cancellation that comes just too late

@@ -17,6 +17,7 @@ from infirmary.kernel.database.statement import Write
 
 from . import Pool, Row
 
+CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
 DUPLICATE, DEADLOCK, LOCK_TIMEOUT, CHANGED_UNDER_US = 1062, 1213, 1205, 1020
 LOST = (0, 1927, 2006, 2013, 2055)
 # Keys must be exact: other collations hold "a" and "A", "e" and "é", "a" and "a " to be the same. The database's default
@@ -36,7 +37,7 @@ class MySql:
         connection = await asyncmy.connect(
             host=self._at.hostname, port=self._at.port or 3306, user=unquote(self._at.username or ""),
             password=unquote(self._at.password or ""), database=self._at.path[1:], charset="utf8mb4", autocommit=True,
-            client_flag=CLIENT.FOUND_ROWS,        # rowcount = rows matched, as everywhere else
+            connect_timeout=CONNECTS_WITHIN, client_flag=CLIENT.FOUND_ROWS,        # rowcount = rows matched, as everywhere else
             stmt_cache_size=500)                  # server-side prepared statements: no client-side escaping
         cursor = connection.cursor()
         # A cancelled client leaves its statement waiting for a lock: 5 s, not the 50 s of the default.

@@ -18,6 +18,7 @@ from . import Pool, Row
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
+CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
 _REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -31,7 +32,8 @@ class Postgres:
         # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process, and
         # client_connection_check those of a vanished one. lock_timeout (a Transient): a request to cancel that comes
         # before its statement has begun does nothing, and then the cancelled would wait as long as the lock is held.
-        return await asyncpg.connect(self._dsn, statement_cache_size=1000, max_cached_statement_lifetime=0,
+        return await asyncpg.connect(self._dsn, timeout=CONNECTS_WITHIN, statement_cache_size=1000,
+                                     max_cached_statement_lifetime=0,
                                      server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5s",
                                                       "random_page_cost": "1.1",   # nobody has spinning disks
                                                       "default_transaction_isolation": "read committed",
