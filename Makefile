@@ -1,6 +1,6 @@
 # The commands to remember. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test check bench assets screenshots lock clean
+.PHONY: help run up down test check bench chaos assets screenshots lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,9 @@ check: $(VENV)/.tools ## Lint, types and import contracts
 
 bench: $(VENV)/.tools assets ## Measure, and write build/bench.json
 	@$(BIN)/python -m bench
+
+chaos: $(VENV)/.tools assets ## Kill and freeze processes under load (FAULTS=200 SEED=1 FROZEN=30), and judge what is left
+	@$(BIN)/python -m tests.chaos build/chaos
 
 screenshots: $(VENV)/.tools assets ## Take the README's pictures again
 	@$(BIN)/python -m tests.browser.screenshots docs/screenshots

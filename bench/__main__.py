@@ -33,7 +33,7 @@ from tests import load, servers
 from tests.hospital import settings_for, token
 from tests.house import reception
 
-from . import recorded, world
+from . import recorded, services, world
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -174,6 +174,7 @@ def main() -> None:
         sqlite_booking(figures, folder, chance)
         in_process(figures, folder)
         page(figures, folder)
+    services.measure(figures.add, book_requests, timed_rate, rate)
     out = Path("build/bench.json")
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(figures.rows, indent=1) + "\n")

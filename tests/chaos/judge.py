@@ -133,13 +133,11 @@ def _disorder(final: Final) -> Iterator[str]:
 def recoveries(history: Sequence[Line]) -> list[float]:
     """After each fault: how long nobody's write was acknowledged (seconds), as long as load was running."""
     good = sorted(line.t for line in history if line.type == "ok" and line.f in ("book", "cancel", "move"))
+    begun = [fault.t for fault in faults(history) if fault.f != "thaw"]
     found = []
-    for fault in faults(history):
-        if fault.f != "thaw":
-            after = [t for t in good if t >= fault.t]
-            if after:
-                gaps = [later - earlier for earlier, later in pairwise([fault.t, *(t for t in after if t < fault.t + 40)])]
-                found.append(max(gaps, default=0.0))
+    for at, until in pairwise([*begun, good[-1] if good else 0.0]):   # the next fault's silence is not this one's
+        heard = [at, *(t for t in good if at <= t < until), until]
+        found.append(max(later - earlier for earlier, later in pairwise(heard)))
     return found
 
 

@@ -43,7 +43,7 @@ class Kit:
     ask: Ask
     data: Path
     master: bytes
-    live: Any = None   # kernel.live_config.Live of the hospital's LiveConfig
+    live: Any = None   # a kernel.live_config.Live
 
     def secret(self, purpose: str) -> bytes:
         return derived(self.master, purpose)

@@ -12,9 +12,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from infirmary.kernel.live_config import Live, store
 from infirmary.kernel.settings import SettingsRefused
-from infirmary.settings import load
+from infirmary.live import LiveConfig
+from infirmary.settings import Settings, load
 
+from .config import SERVICES
+from .gateway.filters import Rate
 from .supervisor import Entry
 
 DATA = click.option("--data", default="data-services", show_default=True, help="Folder for everything it keeps.",
@@ -48,10 +52,23 @@ def gateway(host: str, port: int, certificate: Path | None, key: Path | None, da
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key go together.")
     telemetry.set_up_logs(level=settings.log_level, with_messages=not settings.production)
+    rate = asyncio.run(_rate(settings))
     door = Gateway(known, [*(context.contract for context in CONTEXTS), System, Backstage],
                    folder=settings.folder / "gateway", host=host, port=port, issuer=settings.public_url,
-                   certificate=(certificate, key) if certificate and key else None)
+                   certificate=(certificate, key) if certificate and key else None, rate=rate)
     sys.exit(asyncio.run(door.run()))
+
+
+async def _rate(settings: Settings) -> Rate | None:
+    """What the configuration grants each client; read at the start, as Envoy's own configuration is."""
+    if not settings.services.config:
+        return None
+    live = Live(LiveConfig, "gateway", store(settings.services.config, settings.environment.value, into=LiveConfig,
+                                             services=SERVICES))
+    await live.open()
+    await live.close()
+    granted = live.value.gateway
+    return Rate(requests=granted.requests_per_second, per_seconds=1, burst=granted.burst) if live.version else None
 
 
 @click.command()
