@@ -1,6 +1,6 @@
 """`make chaos`: a hospital of separate services under load, while its processes are killed and frozen.
 
-    FAULTS=200 SEED=1 FROZEN=30 DB=postgresql REPLICAS=2 python -m tests.chaos [FOLDER]
+    FAULTS=200 SEED=1 FROZEN=30 OUTAGE=60 DB=postgresql REPLICAS=2 python -m tests.chaos [FOLDER]
 
 Writes history.jsonl and final.json into the folder, and has them judged. Bounded: a fault every few seconds.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC
@@ -42,7 +43,7 @@ def tokens(place: Services) -> Callable[[], str]:
     return current
 
 
-async def run(place: Services, seeded: Seeded, folder: Path, *, faults: int, frozen_for: float, seed_of: int,
+async def run(place: Services, seeded: Seeded, folder: Path, *, faults: int, frozen_for: float, outage: float, seed_of: int,
               say: Callable[[str], None] = print) -> int:
     """Answers the judge's exit code."""
     chance, history = random.Random(seed_of), History(folder / "history.jsonl")
@@ -56,10 +57,15 @@ async def run(place: Services, seeded: Seeded, folder: Path, *, faults: int, fro
     for n in range(faults):
         say(f"  {n + 1:>4} {await nemesis.strike()}")
         await asyncio.sleep(chance.uniform(1.5, 6))
+    for name in (place.database, "kafka", "etcd") if outage else ():
+        say(f"       {name} is away for {outage:.0f} s")
+        await nemesis.outage(name, outage)
+        await asyncio.sleep(15)
     await asyncio.sleep(10)
     stop.set()
     await asyncio.gather(*clients)
     history.close()
+    shutil.copytree(place.folder / "logs", folder / "logs", dirs_exist_ok=True)
     (folder / "final.json").write_bytes(msgspec.json.encode(await at_rest(place.url)))
     return judge.main(folder)
 
@@ -74,7 +80,8 @@ def main() -> int:
     with services(replicas=replicas, database=database) as place:
         seeded = asyncio.run(seed(place.settings, doctors=4, patients=40))
         return asyncio.run(run(place, seeded, folder, faults=int(os.environ.get("FAULTS", "200")),
-                               frozen_for=float(os.environ.get("FROZEN", "30")), seed_of=int(os.environ.get("SEED", "1"))))
+                               frozen_for=float(os.environ.get("FROZEN", "30")),
+                               outage=float(os.environ.get("OUTAGE", "60")), seed_of=int(os.environ.get("SEED", "1"))))
 
 
 if __name__ == "__main__":

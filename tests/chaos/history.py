@@ -76,4 +76,4 @@ def read(file: Path) -> list[Line]:
 
 
 def faults(lines: Iterable[Line]) -> list[Line]:
-    return [line for line in lines if line.f in ("kill", "freeze", "thaw")]
+    return [line for line in lines if line.f in ("kill", "freeze", "thaw", "outage")]

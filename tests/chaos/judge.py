@@ -24,8 +24,14 @@ REPORTS_ALL = {"appointments.AppointmentBooked", "appointments.AppointmentResche
 
 
 def violations(history: Sequence[Line], final: Final) -> list[str]:
-    return [*_lost(history, final), *_doubled(history, final), *_overlaps(final), *_grains(final), *_undelivered(final),
+    return [*_rude(history), *_lost(history, final), *_doubled(history, final), *_overlaps(final), *_grains(final), *_undelivered(final),
             *_disorder(final)]
+
+
+def _rude(history: Sequence[Line]) -> Iterator[str]:
+    """Who cannot answer says so, and when to come again."""
+    said = Counter(line.v["status"] for line in history if line.f == "fault")
+    yield from (f"fault: {count} answers {status} without a word of when to come again" for status, count in said.items())
 
 
 def _acknowledged(history: Sequence[Line], what: str) -> dict[str, Line]:
@@ -147,7 +153,7 @@ def summary(history: Sequence[Line]) -> str:
     p95 = statistics.quantiles(took, n=20)[18] if len(took) > 1 else (took or [0.0])[0]
     return (f"{sum(n for (f, kind), n in kinds.items() if kind == 'ok' and f != 'read')} writes acknowledged, "
             f"{sum(n for (_, kind), n in kinds.items() if kind == 'info')} without an answer, "
-            f"{kinds['kill', 'info']} kills, {kinds['freeze', 'info']} freezes, "
+            f"{kinds['kill', 'info']} kills, {kinds['freeze', 'info']} freezes, {kinds['outage', 'info']} outages, "
             f"longest silence after a fault: median {statistics.median(took or [0.0]):.2f} s, p95 {p95:.2f} s")
 
 

@@ -58,6 +58,17 @@ class Nemesis:
             self._history.write(-1, "thaw", victim.name, "info", pid=victim.pid)
         return f"froze {victim.name}"
 
+    async def outage(self, name: str, seconds: float) -> None:
+        """Killed, and not started again for so long: meanwhile whoever would do that is frozen."""
+        known = {one.name: one.pid for one in entries(self._folder)}
+        self._history.write(-1, "outage", name, "info", pid=known[name])
+        self._send(known["supervisor"], signal.SIGSTOP)
+        try:
+            self._send(known[name], signal.SIGKILL)
+            await asyncio.sleep(seconds)
+        finally:
+            self._send(known["supervisor"], signal.SIGCONT)
+
     @staticmethod
     def _send(pid: int, what: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):   # it died by itself meanwhile, of what hit another

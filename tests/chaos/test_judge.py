@@ -82,6 +82,8 @@ def cancelled_for_nothing(history: list[Line], final: Final) -> tuple[list[Line]
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
+    "an answer that says nothing": (lambda history, final: (
+        [*history, Line(p=1, f="fault", k="", type="info", t=1, v={"status": 500})], final), "fault:"),
     "a lost visit": (without_the_first, "lost:"),
     "a lost cancellation": (cancelled_for_nothing, "lost: the cancellation"),
     "one intent, two visits": (twice, "doubled:"),

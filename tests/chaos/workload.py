@@ -102,6 +102,8 @@ class Client:
         headers = {"Authorization": f"Bearer {self.token()}", **({"Idempotency-Key": key} if key else {})}
         try:
             async with self.http.request(verb, path, json=body, headers=headers) as reply:
+                if reply.status >= 500 and (reply.status not in (503, 504) or "Retry-After" not in reply.headers):
+                    self.history.write(self.number, "fault", key, "info", status=reply.status, at=path)
                 return reply.status, await reply.json(content_type=None) or {}
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return 0, {}

@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from msgspec import Struct
 
 from infirmary import __version__
-from infirmary.kernel import openapi, telemetry
+from infirmary.kernel import asyncapi, openapi, telemetry
 from infirmary.kernel.binding import refused
 from infirmary.kernel.errors import NoSuchPath
 
@@ -38,7 +38,9 @@ async def readiness(house: House) -> Health:
 
 
 def handlers(house: House) -> list[Any]:
-    document = json.dumps(openapi.document(house.contracts, title="Infirmary", version=__version__)).encode()
+    named = {"title": "Infirmary", "version": __version__}
+    questions = json.dumps(openapi.document(house.contracts, **named)).encode()
+    facts = json.dumps(asyncapi.document(house.everywhere, **named)).encode()
 
     @get("/health/live", include_in_schema=False)
     async def live() -> Response[Health]:
@@ -60,6 +62,10 @@ def handlers(house: House) -> list[Any]:
 
     @get("/api/v1/openapi.json", include_in_schema=False)
     async def openapi_document() -> Response[bytes]:
-        return Response(document, media_type="application/json", headers={"Cache-Control": "no-cache"})
+        return Response(questions, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
-    return [live, ready, metrics, openapi_document]
+    @get("/api/v1/asyncapi.json", include_in_schema=False)
+    async def asyncapi_document() -> Response[bytes]:
+        return Response(facts, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    return [live, ready, metrics, openapi_document, asyncapi_document]

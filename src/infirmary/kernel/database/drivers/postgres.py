@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
-_REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Postgres:
@@ -71,23 +71,29 @@ class _Session:
         try:
             return await connection.fetch(sql, *args)
         except _REFUSALS as error:
-            raise _translated(error) from error
+            raise self._refused(error) from error
 
     async def fetch_one(self, sql: str, args: Sequence[Any]) -> Row | None:
         connection = self._connection or await self._open()
         try:
             return await connection.fetchrow(sql, *args)
         except _REFUSALS as error:
-            raise _translated(error) from error
+            raise self._refused(error) from error
 
     async def run(self, sql: str, args: Sequence[Any]) -> int:
         connection = self._connection or await self._open()
         try:
             status: str = await connection.execute(sql, *args)
         except _REFUSALS as error:
-            raise _translated(error) from error
+            raise self._refused(error) from error
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
+
+    def _refused(self, error: Exception) -> DatabaseError:
+        # A server that crashes talks to connections that are idle, and asyncpg then no longer knows where it stands.
+        if isinstance(error, asyncpg.InternalClientError) and self._connection is not None:
+            self._connection.terminate()
+        return _translated(error)
 
     async def flush(self, writes: Sequence[Write]) -> None:
         await self.run(*_as_one(writes))
@@ -154,7 +160,8 @@ def _translated(error: Exception) -> DatabaseError:
         case asyncpg.UniqueViolationError():
             name, table = error.constraint_name or "", error.table_name or ""   # a primary key has PostgreSQL's name
             return UniqueViolation(table if name == f"{table}_pkey" else name)
-        case asyncpg.PostgresConnectionError() | asyncpg.AdminShutdownError() | OSError():
+        case (asyncpg.PostgresConnectionError() | asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError()
+              | asyncpg.CannotConnectNowError() | asyncpg.InternalClientError() | OSError()):
             return ConnectionLost(str(error))
         case asyncpg.InterfaceError() if "closed" in str(error):   # asyncpg has no class of its own for it
             return ConnectionLost(str(error))
