@@ -13,7 +13,7 @@ import aiohttp
 
 from .history import History
 
-TRIES = 8          # of one intent, before nobody knows
+TRIES = 60         # of one intent, before nobody knows
 PATIENCE = 6.0     # seconds for one try
 SLOT = timedelta(minutes=20)
 
@@ -93,7 +93,7 @@ class Client:
             if 400 <= status < 500 and status != 429:
                 self.history.write(self.number, what, key, "fail", status=status, code=answer.get("code", ""))
                 return None
-            await asyncio.sleep(min(.1 * 2 ** tried, 5) * self.chance.uniform(.5, 1.5))
+            await asyncio.sleep(min(.1 * 2 ** tried, 1) * self.chance.uniform(.5, 1.5))
         self.history.write(self.number, what, key, "info", **asked)
         return None
 

@@ -141,7 +141,7 @@ def open_account(email: str, name: str, roles: tuple[str, ...], data: str | None
         await house.ask(Identity).open_account(operator, OpenAccount(
             email=email, name=name, roles=[Role(role) for role in roles], password=password))
 
-    _in_house(_load(file, data=data), make)
+    _in_house(_load(file, data=data), make, only="identity")
     click.echo(f"{email} can sign in now.")
 
 
@@ -222,13 +222,16 @@ def _load(file: Path | None, **overrides: Any) -> Settings:
         raise click.ClickException(str(error)) from error
 
 
-def _in_house(settings: Settings, work: Any) -> None:
+def _in_house(settings: Settings, work: Any, *, only: str = "") -> None:
+    """`only`: the context that the work is about. As separate services, the database user may enter no other."""
     from infirmary.kernel.errors import Refusal
 
+    from .catalogue import CONTEXTS
     from .house import House
 
     async def run() -> None:
-        house = House(settings)
+        alone = only and settings.services.registry
+        house = House(settings, contexts=[one for one in CONTEXTS if not alone or one.name == only])
         await house.open()
         try:
             await work(house)
@@ -262,7 +265,7 @@ def _serve_some(settings: Settings, names: list[str], host: str, port: int) -> N
         raise click.UsageError(f"There is no {', '.join(unknown)}. Known are: {', '.join(known)}.")
     if set(names) < set(known) and not settings.services.registry:
         raise click.UsageError("The other services have to be found: set services.registry (INFIRMARY_SERVICES__REGISTRY).")
-    if settings.services.bus == "" and len(set(names) - {WEB}) < len(CONTEXTS):
+    if settings.services.bus == "" and 0 < len(set(names) - {WEB}) < len(CONTEXTS):
         raise click.UsageError("Facts have to travel: set services.bus (INFIRMARY_SERVICES__BUS).")
     _port_must_be_free(host, port)
     uvloop.run(serve_some(settings, names, host, port))
