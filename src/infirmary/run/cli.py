@@ -16,6 +16,7 @@ from infirmary import __version__
 from infirmary.kernel.settings import SettingsRefused
 from infirmary.settings import Environment, Settings, load
 
+from .backup import backup_command, restore_command
 from .cli_services import down, gateway, supervise, up
 from .config import config
 
@@ -145,7 +146,7 @@ def open_account(email: str, name: str, roles: tuple[str, ...], data: str | None
     click.echo(f"{email} can sign in now.")
 
 
-for _command in (gateway, up, supervise, down, config):
+for _command in (gateway, up, supervise, down, config, backup_command, restore_command):
     main.add_command(_command)
 
 

@@ -128,6 +128,7 @@ class Postgres(Store):
     async def create(self, services: Iterable[str]) -> None:
         import asyncpg
 
+        await self._administer("postgres", "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         for one in services:
             for sql, there in (
                     (f"CREATE ROLE {one} LOGIN PASSWORD '{self.password(one)}'", asyncpg.DuplicateObjectError),
