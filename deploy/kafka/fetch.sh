@@ -1,0 +1,17 @@
+#!/bin/sh
+# Fetch the broker's jars into a folder, once: deploy/kafka/fetch.sh TARGET_DIR
+# Needs mvn and a JDK; where packages come from is Maven's own settings.
+set -eu
+target=${1:?usage: fetch.sh TARGET_DIR}
+pom=$(cd "$(dirname "$0")" && pwd)/pom.xml
+if cmp -s "$pom" "$target/pom.xml"; then
+    exit 0   # these very jars are there
+fi
+mkdir -p "$(dirname "$target")"
+fetched=$(mktemp -d "$target.XXXXXX")
+trap 'rm -rf "$fetched"' EXIT
+mvn --batch-mode --quiet --file "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$fetched"
+cp "$pom" "$fetched"   # last: it says that the folder is whole
+rm -rf "$target"
+chmod 755 "$fetched"
+mv "$fetched" "$target"
