@@ -1,6 +1,6 @@
 # The commands to remember. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test check bench chaos assets screenshots lock clean
+.PHONY: help run up down test test-separate check bench chaos assets screenshots lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +9,8 @@ PORT ?= 8000
 DATA ?= data
 WORKERS ?= 2
 REPLICAS ?= 1
+# Tests that start the hospital as separate services: some thirty processes, so they have a command of their own.
+SEPARATE := tests/separate tests/chaos/test_chaos.py
 DB ?= postgresql
 
 help: ## Show this list
@@ -26,7 +28,10 @@ down: ## Stop what `make up` started (DATA)
 
 test: $(VENV)/.tools assets ## Everything that must hold: lint, types, imports, all tests
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(SEPARATE:%=--ignore=%)
+
+test-separate: $(VENV)/.tools assets ## The same stories, matrix, races and pages through the gateway; a short chaos
+	@$(BIN)/python -m pytest $(SEPARATE)
 
 check: $(VENV)/.tools ## Lint, types and import contracts
 	@$(BIN)/ruff check src tests bench

@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infirmary.kernel.contract import Operation
 from infirmary.language import Role
@@ -19,6 +20,7 @@ MATRIX: dict[str, Row] = tomllib.loads((Path(__file__).parent / "access_matrix.t
 REACHES = {"own", "treated", "any"}
 STRANGERS = ("nobody", "an expired token", "a disabled account", "an ended session")
 ALLOWED, REFUSED, HIDDEN, NOT_SIGNED_IN = "allowed", "refused", "hidden", "not signed in"
+NO_SUCH_PATH = "no such path"   # of what a gateway keeps to itself
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,18 @@ class Judge:
     def __init__(self, world: World, strangers: dict[str, str], *, base: str = "") -> None:
         self.world, self.strangers, self.base = world, strangers, base
 
+    def cells(self, operation: Operation, row: Row) -> list[Cell]:
+        return cells_of(operation.id, row)
+
+    async def kept(self) -> dict[str, str]:
+        return self.world.kept()
+
+    async def denials(self) -> list[dict[str, Any]]:
+        return self.world.audited("access.denied")
+
     async def complaints(self, operation: Operation, row: Row) -> list[str]:
         """What is not as the matrix says; empty when all is well."""
-        cells = cells_of(operation.id, row)
+        cells = self.cells(operation, row)
         shut = [(cell, await self._ask(operation, cell)) for cell in cells if cell.expected != ALLOWED]
         wrong = await self._shut_doors(operation, shut)
         for cell in cells:
@@ -87,7 +98,7 @@ class Judge:
 
     async def _shut_doors(self, operation: Operation, shut: list[tuple[Cell, Ask]]) -> list[str]:
         """Nobody gets in, nobody learns anything, nothing changes, and each try is on record."""
-        before, noted = self.world.kept(), self._noted(operation)
+        before, noted = await self.kept(), await self._noted(operation)
         replies = await asyncio.gather(*(self._send(ask, cell) for cell, ask in shut))
         answered = [(cell, ask, reply) for (cell, ask), reply in zip(shut, replies, strict=True)]
         hidden = [one for one in answered if one[0].expected == HIDDEN]
@@ -95,12 +106,13 @@ class Judge:
         wrong = [one for cell, ask, reply in answered for one in self._shut(operation, cell, ask, reply)]
         wrong += [f"{operation.id}: {cell}: what exists answers {reply.told}, what does not {twin.told}"
                   for (cell, _, reply), twin in zip(hidden, twins, strict=True) if reply.told != twin.told]
-        after = self.world.kept()
+        after = await self.kept()
         wrong += [f"{operation.id}: a request that was refused changed {table}" for table in after
                   if after[table] != before.get(table)]
-        denied = Counter(cell.who for cell, _, reply in answered if reply.status in (403, 404))
+        denied = Counter(cell.who for cell, _, reply in answered
+                         if reply.status in (403, 404) and cell.expected != NO_SUCH_PATH)
         denied += Counter(cell.who for (cell, _, _), twin in zip(hidden, twins, strict=True) if twin.status == 404)
-        noted = self._noted(operation) - noted
+        noted = await self._noted(operation) - noted
         return wrong + [f"{operation.id}: {denied[who]} denials of {who}, and {noted[who]} in the audit trail"
                         for who in denied.keys() | noted.keys() if denied[who] != noted[who]]
 
@@ -114,6 +126,8 @@ class Judge:
             case "hidden":
                 left_out = ask.listing and reply.status == 200 and reply.json["items"] == []
                 as_it_should = reply.status == 404 or left_out
+            case "no such path":
+                as_it_should = reply.status == 404 and reply.json["code"] == "no_such_path"
             case _:
                 as_it_should = reply.status == 401 and reply.headers.get("WWW-Authenticate") == "Bearer"
         return wrong if as_it_should else [*wrong, f"{said}, but should be {cell.expected}"]
@@ -127,10 +141,10 @@ class Judge:
             wrong.append(f"{said}, but should be {operation.status}")
         return wrong
 
-    def _noted(self, operation: Operation) -> Counter[str]:
+    async def _noted(self, operation: Operation) -> Counter[str]:
         names = {str(account.id): role for role, account in self.world.accounts.items()}
         return Counter(names.get(entry["actor_id"], "service")
-                       for entry in self.world.audited("access.denied") if entry["entity"] == operation.id)
+                       for entry in await self.denials() if entry["entity"] == operation.id)
 
 
 REFUSED_BY_RULE = {"patients.retire"}   # the people of this world have visits to come

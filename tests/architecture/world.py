@@ -33,7 +33,7 @@ from infirmary.contexts.patients.contract import Demographics, Patients
 from infirmary.contexts.patients.events import PatientAmended
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, LeaveForm, Opening, Staff
 from infirmary.kernel.access import Caller
-from infirmary.kernel.clock import HeldClock
+from infirmary.kernel.clock import Clock, HeldClock
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.http import build_app
 from infirmary.kernel.outbox import PARKED, Parked
@@ -76,9 +76,10 @@ class Subject:
 @dataclass
 class World:
     house: House
-    clock: HeldClock
+    clock: Clock
     http: aiohttp.ClientSession
     base: str = ""
+    mark: str = ""   # in names that must be the only ones of their kind, where others are at work too
     accounts: dict[str, Account] = field(default_factory=dict)   # by role, and "treated", "other"
     doctors: dict[str, UUID] = field(default_factory=dict)
     departments: dict[str, UUID] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class World:
     async def settle(self) -> None:
         staff, register = self.house.ask(Staff), self.house.ask(Patients).register
         for name in ("Cardiology", "Dermatology"):
-            made = await staff.open_department(ROOT, DepartmentForm(name=name, accepts_first=True))
+            made = await staff.open_department(ROOT, DepartmentForm(name=f"{name}{self.mark}", accepts_first=True))
             self.departments[name] = made.id
         for whose, family, department in ((OWN, "Dorn", "Cardiology"), (TREATED, "Castell", "Cardiology"),
                                           (OTHER, "Ekdal", "Dermatology")):
@@ -107,14 +108,20 @@ class World:
                                 phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
                                 address=f"{digits} {family} Road")
             self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
-        await self.house.deliver_facts()
+        await self.facts_arrive()
         for role in PEOPLE:
             self.accounts[role] = await self.open_account(role)
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
         for whose in self.patients:
             await self.book(self.subject("", whose))
+        await self.facts_arrive()
+
+    async def facts_arrive(self) -> None:
         await self.house.deliver_facts()
+
+    async def revocations_arrive(self) -> None:
+        await self.house.learn_revocations()
 
     async def open_account(self, role: Role, whose: str = OWN) -> Account:
         patient_id = self.patients[whose] if role is PATIENT else None
@@ -156,9 +163,8 @@ class World:
 
     def sign(self, account_id: UUID, roles: list[str], subjects: dict[str, UUID | None], *,
              session_id: UUID | None = None, ago: timedelta = timedelta(0)) -> str:
-        clock = HeldClock(self.clock.now() - ago)
-        signer = Signer(KeyRing(self.house.settings.folder / "keys", clock), issuer=self.house.settings.public_url,
-                        audience="infirmary", clock=clock)
+        signer = Signer(KeyRing(self.house.settings.folder / "keys", self.clock), issuer=self.house.settings.public_url,
+                        audience="infirmary", clock=HeldClock(self.clock.now() - ago))
         return signer.sign(account_id=account_id, session_id=session_id or new_id(), name=f"The {roles[0]}",
                            roles=[str(role) for role in roles], subjects={k: v for k, v in subjects.items() if v})
 
@@ -168,14 +174,15 @@ class World:
         identity = self.house.ask(Identity)
         disabled = await identity.open_account(ROOT, OpenAccount(email="gone@door.test", name="Gone", roles=[ADMIN],
                                                                  password=PASSWORD))
+        tokens = {"an expired token": self.sign(new_id(), *everything, ago=timedelta(minutes=20)),
+                  "a disabled account": self.sign(disabled.id, *everything)}
         await identity.amend_account(ROOT, disabled.id, AmendAccount(disabled=True), if_match=disabled.version)
         session = await self.session(disabled.id)
+        tokens["an ended session"] = self.sign(new_id(), *everything, session_id=session)
         ended = Caller(account_id=disabled.id, roles=frozenset({ADMIN}), subjects={"account_id": disabled.id})
         await identity.end_session(ended, session)
-        await self.house.learn_revocations()
-        return {"an expired token": self.sign(new_id(), *everything, ago=timedelta(minutes=10)),
-                "a disabled account": self.sign(disabled.id, *everything),
-                "an ended session": self.sign(new_id(), *everything, session_id=session)}
+        await self.revocations_arrive()
+        return tokens
 
     # --- things ------------------------------------------------------------------------------------------------------
 
@@ -184,7 +191,8 @@ class World:
 
     def free_time(self) -> datetime:
         """A slot of every doctor that nobody has been given yet."""
-        return self.clock.now() + timedelta(days=1, minutes=20 * self.count())
+        hour = self.clock.now().replace(minute=0, second=0, microsecond=0)
+        return hour + timedelta(days=1, minutes=20 * self.count())
 
     async def book(self, of: Subject) -> None:
         await self.house.ask(Appointments).book(ROOT, BookAppointment(
@@ -304,7 +312,6 @@ ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 @contextlib.asynccontextmanager
 async def a_world(folder: Path, database: str = "sqlite://{data}/{context}.db") -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
-    KeyRing(folder / "keys", HeldClock(MONDAY - timedelta(days=1))).rotate()   # so that there are expired tokens
     house = House(Settings(data=str(folder), database=database, public_url="https://hospital.test"), clock=clock, contexts=HOUSE)
     await house.open()
     try:

@@ -1,29 +1,30 @@
-"""Journeys run twice: asking in the same process, and asking over HTTP. Every fact is delivered twice."""
+"""Journeys run twice: asking in the same process, and asking over HTTP. Every fact is delivered twice.
+
+And against separate processes: tests/separate.
+"""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 
-from infirmary.kernel.access import Caller
 from infirmary.kernel.bus import LocalBus
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.contract import Contract
 from infirmary.kernel.events import Fact
 from infirmary.kernel.http import build_app
 from infirmary.kernel.remote import over_http
-from infirmary.kernel.tokens import KeyRing, Signer
 from infirmary.run.house import House
 from infirmary.settings import Settings
 from tests.house import MONDAY
 from tests.serving import serving
 
-C = TypeVar("C", bound=Contract)
+from .world import World
 
 
 class TwiceBus(LocalBus):
@@ -34,27 +35,31 @@ class TwiceBus(LocalBus):
         await super().deliver(fact, last)
 
 
-@dataclass
-class World:
+@dataclass(kw_only=True)
+class OneProcess(World):
+    """Facts move when the test says so, and time too."""
+
     house: House
     clock: HeldClock
-    ask: Callable[[type[Any]], Any]
-
-    def signed_in(self, caller: Caller) -> Caller:
-        """The caller with a token, so that it can ask over HTTP too."""
-        signer = Signer(KeyRing(self.house.settings.folder / "keys", self.clock), issuer=self.house.settings.public_url,
-                        audience="infirmary", clock=self.clock)
-        assert caller.account_id and caller.session_id
-        subjects = {field: own for field, own in caller.subjects.items() if field != "account_id"}
-        return msgspec.structs.replace(caller, token=signer.sign(
-            account_id=caller.account_id, session_id=caller.session_id, name=caller.name, roles=sorted(caller.roles),
-            subjects=subjects))
 
     async def facts_arrive(self) -> None:
         await self.house.deliver_facts()
 
-    def after_sign_in(self, access_token: str) -> Caller:
-        return self.house.verifier.caller(access_token)
+    def day_comes(self, at: datetime) -> None:
+        self.clock.advance(at - self.clock.now())
+        self.house.revocations.learn({})
+
+
+def over(base: str, http: aiohttp.ClientSession) -> Callable[[type[Any]], Any]:
+    """Clients for all contracts, which are answered at this address."""
+    clients: dict[type[Contract], Any] = {}
+
+    def ask(contract: type[Any]) -> Any:
+        if contract not in clients:
+            clients[contract] = over_http(contract, lambda: [base], http)
+        return clients[contract]
+
+    return ask
 
 
 @pytest.fixture(params=["in process", "over http"])
@@ -63,20 +68,13 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     house = House(Settings(data=str(tmp_path)), clock=clock)
     house.bus = TwiceBus()
     await house.open()
+    told: dict[str, Any] = {"house": house, "clock": clock, "settings": house.settings,
+                            "day": MONDAY.replace(hour=0) + timedelta(days=1)}
     try:
         if request.param == "in process":
-            yield World(house, clock, house.ask)
+            yield OneProcess(ask=house.ask, **told)
             return
         async with serving(build_app(house.api())) as base, aiohttp.ClientSession() as http:
-            clients: dict[type[Contract], Any] = {}
-
-            def ask(contract: type[Any]) -> Any:
-                if contract not in clients:
-                    clients[contract] = over_http(contract, lambda: [base], http)
-                return clients[contract]
-
-            yield World(house, clock, ask)
+            yield OneProcess(ask=over(base, http), **told)
     finally:
         await house.close()
-
-

@@ -193,7 +193,7 @@ class Relay:
                 log.warning("fact_not_delivered", kind=one.kind, fact=str(one.id), attempt=one.attempts + 1,
                             error=type(error).__name__)
                 await tx.run(POSTPONE, key=one.id, so_far=one.attempts + 1,
-                             then=now + BACK_OFF * 2 ** min(one.attempts, 8))
+                             then=now + BACK_OFF * 2 ** min(one.attempts, ATTEMPTS - 1))
         return len(delivered)
 
     async def run(self, *, idle: float = 1.0) -> None:

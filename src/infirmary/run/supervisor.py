@@ -23,7 +23,7 @@ log = structlog.get_logger()
 READY_WITHIN = 120.0                 # seconds
 AGAIN, AGAIN_AT_MOST = .2, 5.0       # seconds before a process that died is started again; doubled while it keeps dying
 STEADY = 10.0                        # seconds after which it counts as running
-PATIENCE = 15.0                      # seconds between SIGTERM and SIGKILL
+PATIENCE = 25.0                      # seconds between SIGTERM and SIGKILL
 DIES_WITH_PARENT = 1                 # prctl(2): PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None)
 

@@ -8,6 +8,7 @@ then ends the broker by the pid that it started. The jars are fetched once, into
 """
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -123,5 +124,6 @@ def shared() -> str:
             with servers._open_to_read(folder / "alive") as reading:
                 started.start(reading)
             _held.append(started)
+            atexit.register(setattr, started._keeper, "returncode", 0)   # it outlives us if others still need it
             (folder / "port").write_text(str(started.port))
         return f"127.0.0.1:{(folder / 'port').read_text()}"

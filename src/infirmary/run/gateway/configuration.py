@@ -90,6 +90,7 @@ def _http(contracts: Sequence[type[Contract]], issuer: str, rate: Rate, *, secur
         "max_request_headers_kb": 32, "request_headers_timeout": "10s", "request_timeout": "60s",
         "stream_idle_timeout": "60s", "drain_timeout": "5s",
         "common_http_protocol_options": {"idle_timeout": "60s", "headers_with_underscores_action": "DROP_HEADER"},
+        "http_protocol_options": {"allow_custom_methods": True},   # services say 405 and what they allow; 400 says nothing
         "http2_protocol_options": {"max_concurrent_streams": 100, "initial_stream_window_size": 1 << 16,
                                    "initial_connection_window_size": 1 << 20},
         "local_reply_config": local_replies(ceil(rate.per_seconds)),

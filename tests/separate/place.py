@@ -1,0 +1,109 @@
+"""A hospital of separate processes somewhere on earth where the day has just begun: what is booked for later today can
+be lived today, without anybody's clock being moved."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
+from typing import Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from msgspec import Struct
+from sqlalchemy import bindparam, select
+
+from infirmary.kernel.database.columns import UtcDateTime
+from infirmary.kernel.database.db import Database
+from infirmary.kernel.database.statement import Query
+from infirmary.kernel.outbox import WAITING, inbox, outbox
+from infirmary.run.catalogue import CONTEXTS
+from infirmary.run.house import House
+from infirmary.settings import Settings
+from tests.services import Services, missing, services
+
+PATIENCE = 20.0   # seconds: other tests run beside, and facts are tried again after a pause
+EARLY = 2         # o'clock
+EARLIER = timedelta(minutes=1)
+
+
+def early_zone() -> str:
+    """Where it is two o'clock in the morning now."""
+    east = (EARLY - datetime.now(UTC).hour + 11) % 24 - 11
+    return f"Etc/GMT{-east:+d}" if east else "Etc/GMT"
+
+
+@contextmanager
+def a_place(*, database: str = "postgresql", replicas: int) -> Iterator[tuple[Services, ZoneInfo]]:
+    if reason := missing(database):
+        pytest.skip(reason)
+    zone = early_zone()
+    with services(replicas=replicas, database=database, environment={"INFIRMARY_HOSPITAL__ZONE": zone}) as place:
+        yield place, ZoneInfo(zone)
+
+
+class Told(Struct, frozen=True):
+    id: UUID
+    kind: str
+
+
+TOLD = Query(select(outbox.c.id, outbox.c.kind).where(outbox.c.happened_at >= bindparam("since", type_=UtcDateTime)), Told)
+HEARD = Query(select(inbox.c.fact_id).where(inbox.c.handled_at >= bindparam("since", type_=UtcDateTime)), UUID)
+
+
+_listeners: dict[str, set[str]] = {}
+
+
+async def listeners() -> dict[str, set[str]]:
+    """Which kinds of facts each context reacts to."""
+    if not _listeners:
+        with TemporaryDirectory() as folder:
+            house = House(Settings(data=folder))
+            await house.open()
+            _listeners.update({name: room.consumer.kinds for name, room in house.rooms.items()})
+            await house.close()
+    return _listeners
+
+
+class Facts:
+    """Whether what was announced since we began has had its effects, straight from the tables."""
+
+    def __init__(self, dbs: dict[str, Database], listeners: dict[str, set[str]]) -> None:
+        self._dbs, self._listeners, self._since = dbs, listeners, datetime.now(UTC) - EARLIER
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, url: Callable[[str], str]) -> AsyncIterator[Self]:
+        async with AsyncExitStack() as opened:
+            dbs = {}
+            for context in CONTEXTS:
+                dbs[context.name] = await Database.open(url(context.name), context.name, size=1)
+                opened.push_async_callback(dbs[context.name].close)
+            yield cls(dbs, await listeners())
+
+    async def arrive(self) -> None:
+        """Until every listener has handled all it listens to: what their reactions announced, too."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while await self.under_way():
+                    await asyncio.sleep(.05)
+        except TimeoutError:
+            raise AssertionError(f"after {PATIENCE:.0f} s: {await self.under_way()}") from None
+        self._since = datetime.now(UTC) - EARLIER
+
+    async def under_way(self) -> list[str]:
+        """What somebody has yet to handle. Inboxes first: what a reaction announced is there when its mark is."""
+        heard = {}
+        for name, db in self._dbs.items():
+            async with db.reading() as reading:
+                heard[name] = set(await reading.all(HEARD, since=self._since))
+        found = []
+        for name, db in self._dbs.items():
+            async with db.reading() as reading:
+                told, waiting = await reading.all(TOLD, since=self._since), await reading.one(WAITING)
+            found += [f"{waiting} facts of {name}"] if waiting else []
+            found += [f"{fact.kind} for {who}" for who, kinds in self._listeners.items() for fact in told
+                      if fact.kind in kinds and fact.id not in heard[who]]
+        return found
