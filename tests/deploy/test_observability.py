@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infirmary.kernel import kafka, telemetry
+from infirmary.kernel import telemetry
+from infirmary.kernel.kafka.listener import LAG
 
 from .catalogue import DEPLOY, SERVICES
 
@@ -27,7 +28,7 @@ WORDS = {"by", "sum", "max", "count", "rate", "delta", "topk", "histogram_quanti
 
 def ours() -> dict[str, set[str]]:
     """What a process exposes, and the labels of each figure."""
-    assert kafka.LAG in telemetry.registry._collector_to_names
+    assert LAG in telemetry.registry._collector_to_names
     return {name: {*collector._labelnames, *({"le"} if name.endswith("_bucket") else ())}
             for collector, names in telemetry.registry._collector_to_names.items() for name in names}
 

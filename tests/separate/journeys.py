@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -16,7 +17,7 @@ from tests.journeys.conftest import over
 from tests.journeys.world import World
 from tests.services import Services
 
-from .place import Facts
+from .place import PATIENCE, Facts
 
 
 @dataclass(kw_only=True)
@@ -33,8 +34,11 @@ class Separate(World):
 
 @asynccontextmanager
 async def a_journey(place: Services, zone: ZoneInfo) -> AsyncIterator[World]:
-    async with aiohttp.ClientSession() as http, Facts.of(place.url) as facts:
-        yield Separate(
-            settings=place.settings, clock=SystemClock(), ask=over(place.base, http), facts=facts,
-            day=datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0),
-            mark="".join(random.choices(string.ascii_lowercase, k=8)))
+    """Whoever asks has a person's patience; between each other the services keep their deadlines."""
+    patient = patch.multiple("infirmary.kernel.remote", DEADLINE=PATIENCE, PATIENCE=PATIENCE, TRIES=5)
+    with patient:
+        async with aiohttp.ClientSession() as http, Facts.of(place.url) as facts:
+            yield Separate(
+                settings=place.settings, clock=SystemClock(), ask=over(place.base, http), facts=facts,
+                day=datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0),
+                mark="".join(random.choices(string.ascii_lowercase, k=8)))
