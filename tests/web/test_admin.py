@@ -31,27 +31,33 @@ async def test_every_chart_reads_a_table_that_people_can_read_too(hospital: Hosp
 
 
 async def test_a_part_that_does_not_answer_takes_no_figures_with_it(hospital: Hospital) -> None:
+    asked: list[str] = []
+
     class Away(Notifications):
         async def deliveries(self, *_, **__) -> Page[Delivery]:
+            asked.append("deliveries")
             raise Unavailable
 
         async def unread(self, *_) -> Unread:
+            asked.append("unread")
             raise Unavailable
 
-    hospital.house._clients[Notifications] = Away()
+    hospital.replace(Notifications, Away())
     page = await hospital.administrator.open("/admin")
     assert page.status == 200
     assert "1 request waits" in page.words
+    assert asked == ["deliveries", "unread"]
 
 
 async def test_events_that_were_set_aside_are_shown_and_tried_again(hospital: Hospital) -> None:
     parked = ParkedEvent(id=hospital.people.rosa.id, context="reports", kind="VisitCompleted", happened_at=MONDAY,
                          parked_at=MONDAY, why="KeyError")
     tried: list[str] = []
+    system = hospital.ask(System)
 
     class Parked(System):
         async def services(self, *_):
-            return await hospital.house.system.services(*_)
+            return await system.services(*_)
 
         async def parked(self, *_):
             return [parked]
@@ -61,7 +67,7 @@ async def test_events_that_were_set_aside_are_shown_and_tried_again(hospital: Ho
             if len(tried) == 1:
                 raise StillFails("It fails with KeyError. It stays parked.")
 
-    hospital.house._clients[System] = Parked()
+    hospital.replace(System, Parked())
     boss = hospital.administrator
     assert "1 event was set aside A part of the system could not handle it: reports" in (await boss.open("/admin")).words
     page = await boss.open("/admin/system")
