@@ -63,7 +63,7 @@ def without_reach(world: World, name: str) -> Routes:
 
 def telling_404(world: World, name: str) -> Routes:
     service = copy.copy(world.house.rooms["appointments"].service)
-    honest = service._visit
+    honest = service.visit
 
     async def visit(caller: Caller, appointment_id: Any, *args: Any, **more: Any) -> Any:
         try:
@@ -73,7 +73,7 @@ def telling_404(world: World, name: str) -> Routes:
                 kept = await VISITS.get(reading, appointment_id)
             raise NotFound("This visit is not yours.") if kept else NotFound() from None
 
-    service._visit = visit
+    service.visit = visit
     return served(world, name, service=service)
 
 

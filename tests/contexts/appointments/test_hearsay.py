@@ -92,16 +92,16 @@ async def test_a_step_does_not_bring_an_old_name_back(every_clinic: Clinic):
     """A step writes only what it is about: it may have read the visit before the name changed."""
     clinic = every_clinic
     visit = await clinic.book(await clinic.doctor(), at(9))
-    kept = clinic.service._visit
+    kept = clinic.service.visit
 
     async def slowly(*args, **given):
         found = await kept(*args, **given)
         await clinic.hear(PatientAmended(aggregate=visit.patient_id, version=2, name="Pat New", number=1))
         return found
 
-    clinic.service._visit = slowly
+    clinic.service.visit = slowly
     await clinic.ask.reschedule(reception, visit.id, RescheduleAppointment(starts_at=at(10)))
-    clinic.service._visit = kept
+    clinic.service.visit = kept
     assert (await clinic.ask.appointment(reception, visit.id)).patient_name == "Pat New"
 
 

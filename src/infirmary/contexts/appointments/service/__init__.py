@@ -1,0 +1,13 @@
+"""The use cases of visits, by what people come for."""
+from __future__ import annotations
+
+from .announced import Announced
+from .booking import Booking
+from .looking import Looking
+from .steps import Steps
+
+__all__ = ["AppointmentsService"]
+
+
+class AppointmentsService(Booking, Steps, Looking, Announced):
+    """All of the contract."""

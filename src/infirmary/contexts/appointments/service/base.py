@@ -1,0 +1,82 @@
+"""What every part of the service needs."""
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from infirmary.contexts.appointments import events, tables
+from infirmary.contexts.appointments.contract import (
+    Appointment,
+    Appointments,
+)
+from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain.visits import Visit
+from infirmary.contexts.patients.contract import Patients
+from infirmary.kernel.access import Caller
+from infirmary.kernel.context import Kit
+from infirmary.kernel.database.db import Reading, Transaction
+from infirmary.kernel.errors import NotFound, StaleVersion
+from infirmary.language import TREATING
+
+T = TypeVar("T")
+
+
+class Base(Appointments):
+    def __init__(self, kit: Kit) -> None:
+        self.db, self.clock = kit.db, kit.clock
+        self.patients, self.live = kit.ask(Patients), kit.live
+        self.hospital, self.zone = kit.settings.hospital, kit.settings.hospital.tz
+        self.host = urlsplit(kit.settings.public_url).hostname or "localhost"
+
+    async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:
+        async with self.db.reading() as reading:
+            visit = there(await tables.VISITS.get(reading, appointment_id))
+        caller.must_reach(visit)
+        if if_match not in (None, visit.version):
+            raise StaleVersion
+        return visit
+
+
+def recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChanged, done: str) -> Appointment:
+    """What every version of a visit leaves behind, in the transaction that makes it."""
+    tables.STEPS.add(tx, tables.KeptStep(visit.id, visit.version, visit.status, visit.changed_at, caller.name,
+                                         caller.account_id, visit.starts_at, visit.status_reason))
+    tx.emit(fact)
+    tx.audit(f"appointment.{done}", caller, subject_id=visit.patient_id, entity=f"appointment/{visit.id}",
+             status=visit.status, doctor_id=str(visit.doctor_id))
+    return tx.answer(visits.shown(visit))
+
+
+async def busy_grains(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime,
+                      ) -> defaultdict[UUID, set[int]]:
+    """Their busy grains, for visits that begin in this time."""
+    found: defaultdict[UUID, set[int]] = defaultdict(set)
+    if whose := list(resources):
+        around = hours.grains(since, until + visits.LONGEST)
+        for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
+            found[row.resource_id].add(row.grain)
+    return found
+
+
+async def count_open(reading: Reading, patient_id: UUID, now: datetime) -> int:
+    return await reading.one(tables.OPEN_VISITS, patient_id=patient_id, **ahead(now)) or 0
+
+
+def ahead(now: datetime) -> dict[str, datetime]:
+    return {"now": now, "earliest_start": now - visits.LONGEST}
+
+
+def as_staff(caller: Caller, *diaries: UUID) -> bool:
+    """As staff: whoever may book for anybody, and doctors in their own diary. Otherwise as the patient."""
+    return caller.unlimited or (TREATING in caller.scopes
+                                and all(doctor_id == caller.subjects.get(TREATING.field) for doctor_id in diaries))
+
+
+def there(found: T | None) -> T:
+    if found is None:
+        raise NotFound
+    return found

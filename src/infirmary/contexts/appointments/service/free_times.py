@@ -1,0 +1,103 @@
+"""When there is room, and what to offer instead of a time that is not."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import to_builtins
+
+from infirmary.contexts.appointments import tables
+from infirmary.contexts.appointments.contract import (
+    Opening,
+    Slot,
+    SlotNotOffered,
+    Slots,
+    TimeIsTaken,
+)
+from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain.hours import Schedule
+from infirmary.kernel.access import Caller
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import FieldError, Malformed, Refusal
+
+from .base import Base, busy_grains, there
+
+LONGEST_QUESTION = timedelta(days=62, hours=2)   # days of wall time may be longer than 24 hours
+LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest of the month need not be read for them
+LOOKED_AROUND = (2, 14, 62)
+WHO_IS_TAKEN = {"doctor": "The doctor is taken at that time.", "patient": "The patient has another visit at that time."}
+
+
+class FreeTimes(Base):
+    async def slots(self, caller: Caller, from_: datetime, to: datetime, doctor_id: UUID | None = None,
+                    department_id: UUID | None = None) -> Slots:
+        wrong = []
+        if (doctor_id is None) == (department_id is None):
+            wrong.append(FieldError("doctor_id", "Name either a doctor or a department."))
+        if not from_ <= to <= from_ + LONGEST_QUESTION:
+            wrong.append(FieldError("to", "Choose a time after “from”, at most 62 days later."))
+        if wrong:
+            raise Malformed(errors=wrong)
+        since = max(from_, self.clock.now())
+        async with self.db.reading() as reading:
+            if doctor_id is not None:
+                schedules = [there(await tables.SCHEDULES.get(reading, doctor_id))]
+            else:
+                schedules = await reading.all(tables.ACTIVE_IN, department_id=department_id)
+            busy = await busy_grains(reading, [one.doctor_id for one in schedules], since, to)
+        found = [slot for one in schedules for slot in hours.free(one, since, to, self.zone, busy[one.doctor_id])]
+        return Slots(sorted(found, key=lambda slot: (slot.starts_at, slot.doctor_id)))
+
+    async def earliest(self, caller: Caller, department_id: UUID | None = None) -> list[Opening]:
+        since = now = self.clock.now()
+        found: dict[UUID, Slot] = {}
+        async with self.db.reading() as reading:
+            schedules = (await reading.all(tables.ACTIVE) if department_id is None else
+                         await reading.all(tables.ACTIVE_IN, department_id=department_id))
+            for days in LOOKED_AHEAD:
+                until, looking = now + timedelta(days=days), [one for one in schedules if one.doctor_id not in found]
+                busy = await busy_grains(reading, [one.doctor_id for one in looking], since, until)
+                for one in looking:
+                    slot = next(hours.free(one, since, until, self.zone, busy[one.doctor_id]), None)
+                    if slot is not None:
+                        found[one.doctor_id] = slot
+                since = until
+        openings = [Opening(
+            doctor_id=one.doctor_id, doctor_name=one.doctor_name, specialty=one.specialty,
+            department_id=one.department_id, department_name=one.department_name, visit_minutes=one.visit_minutes,
+            accepts_first=one.accepts_first, next=found.get(one.doctor_id)) for one in schedules]
+        return sorted(openings, key=lambda one: (one.next is None, one.next and one.next.starts_at, one.doctor_name))
+
+    async def instead(self, no: SlotNotOffered | UniqueViolation, schedule: Schedule | None, patient_id: UUID,
+                       wanted: datetime, minutes: int | None, own: UUID | None = None) -> Exception:
+        """The refusal with what blocks, and the nearest times that are free for doctor and patient."""
+        if schedule is None or (isinstance(no, UniqueViolation) and no.on != tables.occupancy.name):
+            return no
+        whose = {"doctor": schedule.doctor_id, "patient": patient_id}
+        if isinstance(no, SlotNotOffered):
+            return await self._offering(SlotNotOffered, "The doctor does not see patients at that time.", whose, schedule,
+                                        wanted, minutes)
+        time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
+        around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
+        async with self.db.reading() as reading:
+            rows = await reading.all(tables.OCCUPIED, resources=list(whose.values()), since=time.start - around,
+                                     until=time.stop + around)
+        conflicts = [clash for who, resource in whose.items() for clash in hours.clashes(
+            who, time, {row.grain for row in rows if row.resource_id == resource and row.appointment_id != own})]
+        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[one.whose] for one in conflicts)) or "This time has just gone."
+        return await self._offering(TimeIsTaken, why, whose, schedule, wanted, minutes, conflicts=to_builtins(conflicts))
+
+    async def _offering(self, refusal: type[Refusal], why: str, whose: dict[str, UUID], schedule: Schedule,
+                        wanted: datetime, minutes: int | None, **more: Any) -> Refusal:
+        found: list[Slot] = []
+        for days in LOOKED_AROUND:
+            within = timedelta(days=days)
+            async with self.db.reading() as reading:
+                busy = await busy_grains(reading, whose.values(), wanted - within, wanted + within)
+            found = hours.nearest(schedule, wanted, minutes, self.clock.now(), self.zone, set().union(*busy.values()),
+                                  within)
+            if len(found) == hours.SHOWN:
+                break
+        now_what = "Choose one of the nearest free times." if found else "No other time is free near it."
+        return refusal(f"{why} {now_what}", alternatives=to_builtins(found), **more)
