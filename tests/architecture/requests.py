@@ -13,9 +13,9 @@ from uuid import UUID
 
 from msgspec import to_builtins
 
-from infirmary.contexts.appointments.contract import Status
+from infirmary.contexts.appointments.contract import Appointments, HoldSlot, Status
 from infirmary.contexts.identity.contract import Identity
-from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, Patients
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
@@ -273,6 +273,56 @@ async def retire(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id)}
 
 
+@asks("patients.consent_texts")
+async def consent_texts(world: World, of: Subject) -> dict[str, Any]:
+    return {}
+
+
+@asks("patients.contacts", "patients.coverages", "patients.consents", about=PERSONS)
+async def what_hangs_on_a_record(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}}
+
+
+@asks("patients.add_contact", about=PERSONS)
+async def add_contact(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}, "body": {"name": f"{of.family_name}'s secret"}}
+
+
+@asks("patients.replace_contact", "patients.remove_contact", about=PERSONS)
+async def one_contact(world: World, of: Subject) -> dict[str, Any]:
+    ask, form = world.house.ask(Patients), ContactForm(name=f"{of.family_name}'s secret")
+    kept = await ask.contacts(ROOT, of.patient_id)
+    one = kept[0] if kept else await ask.add_contact(ROOT, of.patient_id, form)
+    return {"path": {"patient_id": of.patient_id, "contact_id": one.id}, "body": to_builtins(form),
+            "if_match": one.version}
+
+
+def an_insurance(world: World, of: Subject) -> CoverageForm:
+    """Of a day that no other has."""
+    day = date(1950, 1, 1) + timedelta(days=world.count())
+    return CoverageForm(payer=f"{of.family_name}'s secret", member_number="1", valid_from=day, valid_until=day)
+
+
+@asks("patients.add_coverage", about=PERSONS)
+async def add_coverage(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}, "body": to_builtins(an_insurance(world, of))}
+
+
+@asks("patients.coverage", "patients.replace_coverage", "patients.withdraw_coverage", about=PERSONS)
+async def one_coverage(world: World, of: Subject) -> dict[str, Any]:
+    ask, form = world.house.ask(Patients), an_insurance(world, of)
+    kept = await ask.coverages(ROOT, of.patient_id)
+    one = kept[0] if kept else await ask.add_coverage(ROOT, of.patient_id, form)
+    return {"path": {"patient_id": of.patient_id, "coverage_id": one.id}, "body": to_builtins(form),
+            "if_match": one.version}
+
+
+@asks("patients.decide", about=PERSONS)
+async def decide(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id},
+            "body": {"purpose": "research", "decision": "given", "text_version": "1"}}
+
+
 # --- appointments ----------------------------------------------------------------------------------------------------
 
 @asks("appointments.slots")
@@ -285,6 +335,19 @@ async def slots(world: World, of: Subject) -> dict[str, Any]:
 async def book(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "starts_at": world.free_time(),
                      "reason": f"{of.family_name}'s secret"}, "hides": ("patient_id",)}
+
+
+@asks("appointments.hold", about=PERSONS)
+async def hold(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "starts_at": world.free_time()},
+            "hides": ("patient_id",)}
+
+
+@asks("appointments.held", "appointments.let_go", about=PERSONS)
+async def held(world: World, of: Subject) -> dict[str, Any]:
+    kept = await world.house.ask(Appointments).hold(ROOT, HoldSlot(
+        patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=world.free_time()))
+    return {"path": {"hold_id": kept.hold_id}}
 
 
 @asks("appointments.appointments", about=PERSONS)

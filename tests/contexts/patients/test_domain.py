@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from infirmary.contexts.patients import domain
 from infirmary.contexts.patients.contract import AmendPatient, BirthDateImpossible, Patient, PatientRetired
-from infirmary.contexts.patients.domain import Asked, Fragment, folded, readings, words
+from infirmary.contexts.patients.domain import finding, people
+from infirmary.contexts.patients.domain.alike import Asked, alike_in, matches
+from infirmary.contexts.patients.domain.finding import Fragment, readings, words
 from infirmary.kernel.database.columns import new_id
+from infirmary.language import folded
 
 from .builders import MONDAY, demographics
 
@@ -21,13 +23,13 @@ days = st.dates(min_value=TODAY - timedelta(days=130 * 365), max_value=TODAY)
 
 def a_patient(given_name: str = "Delia", family_name: str = "Vega", birth_date: date = date(1968, 3, 14),
               number: int = 100_001, **more: str) -> Patient:
-    return domain.entered(demographics(given_name, family_name, birth_date, **more), patient_id=new_id(), number=number,
+    return people.entered(demographics(given_name, family_name, birth_date, **more), patient_id=new_id(), number=number,
                           at=MONDAY)
 
 
 def fits(fragment: Fragment, patient: Patient) -> bool:
     """What the database is asked, said in Python."""
-    return any(word.startswith(begins) for word in domain.found_by(patient) for begins in fragment.begins)
+    return any(word.startswith(begins) for word in finding.found_by(patient) for begins in fragment.begins)
 
 
 def finds(typed: str, patient: Patient) -> bool:
@@ -39,17 +41,17 @@ def finds(typed: str, patient: Patient) -> bool:
 def test_people_are_born_before_tomorrow_and_live_a_hundred_and_thirty_years_at_most(
         born: date, possible: bool) -> None:
     if possible:
-        domain.check_birth_date(born, today=TODAY)
+        people.check_birth_date(born, today=TODAY)
     else:
         with pytest.raises(BirthDateImpossible) as refused:
-            domain.check_birth_date(born, today=TODAY)
+            people.check_birth_date(born, today=TODAY)
         assert [error.field for error in refused.value.errors] == ["birth_date"]
 
 
 def test_the_hundred_and_thirty_years_can_be_counted_on_any_day() -> None:
-    domain.check_birth_date(date(1894, 3, 1), today=date(2024, 2, 29))
+    people.check_birth_date(date(1894, 3, 1), today=date(2024, 2, 29))
     with pytest.raises(BirthDateImpossible):
-        domain.check_birth_date(date(1894, 2, 27), today=date(2024, 2, 29))
+        people.check_birth_date(date(1894, 2, 27), today=date(2024, 2, 29))
 
 
 @pytest.mark.parametrize(("written", "heard"), [
@@ -75,27 +77,27 @@ def test_apostrophes_join_and_hyphens_part() -> None:
 def test_spaces_around_what_was_typed_are_not_kept() -> None:
     patient = a_patient("  Delia ", "\tVega\n", address=" Harbour Lane 4 ", email="delia@example.org")
     assert (patient.given_name, patient.family_name, patient.address) == ("Delia", "Vega", "Harbour Lane 4")
-    assert domain.amended(patient, AmendPatient(given_name=" Adela "), today=TODAY).given_name == "Adela"
+    assert people.amended(patient, AmendPatient(given_name=" Adela "), today=TODAY).given_name == "Adela"
 
 
 def test_an_amendment_changes_what_it_names_and_nothing_else() -> None:
     patient = a_patient(phone="085 123 4567", email="delia@example.org")
-    amended = domain.amended(patient, AmendPatient(phone=None, family_name="Vega-Ruiz"), today=TODAY)
+    amended = people.amended(patient, AmendPatient(phone=None, family_name="Vega-Ruiz"), today=TODAY)
     assert amended == structs.replace(patient, phone=None, family_name="Vega-Ruiz")
-    assert domain.changed_fields(patient, amended) == ["family_name", "phone"]
+    assert people.changed_fields(patient, amended) == ["family_name", "phone"]
 
 
 def test_a_closed_record_stays_as_it_is() -> None:
     closed = structs.replace(a_patient(), retired_at=datetime(2027, 1, 1, tzinfo=UTC))
     with pytest.raises(PatientRetired):
-        domain.amended(closed, AmendPatient(address="Elsewhere"), today=TODAY)
+        people.amended(closed, AmendPatient(address="Elsewhere"), today=TODAY)
     with pytest.raises(PatientRetired):
-        domain.replaced(closed, demographics(), today=TODAY)
+        people.replaced(closed, demographics(), today=TODAY)
 
 
 def test_a_birth_date_that_has_become_impossible_does_not_stop_other_changes() -> None:
     old = a_patient(birth_date=date(1897, 3, 1))
-    assert domain.amended(old, AmendPatient(address="Elsewhere"), today=date(2028, 1, 1)).address == "Elsewhere"
+    assert people.amended(old, AmendPatient(address="Elsewhere"), today=date(2028, 1, 1)).address == "Elsewhere"
 
 
 @pytest.mark.parametrize("typed", [
@@ -141,7 +143,7 @@ def test_anything_may_be_typed(typed: str) -> None:
     for reading in readings(typed, today=TODAY):
         for fragment in reading:
             assert all(fragment.begins) and (fragment.begins or fragment.inside)
-            assert all(len(begins) <= domain.LONGEST_WORD + 1 for begins in fragment.begins)
+            assert all(len(begins) <= finding.LONGEST_WORD + 1 for begins in fragment.begins)
 
 
 @given(st.text(max_size=100), st.text(max_size=100), days)
@@ -153,12 +155,12 @@ def test_whoever_is_entered_is_found_by_each_word_of_the_name_and_by_the_birth_d
         assert finds(word, patient)
     assert finds(" ".join([*names[:3], born.isoformat()]), patient)
     assert finds(f"{born.day}.{born.month}.{born.year}", patient) and finds(f"{born:%d/%m/%y}", patient)
-    assert len(domain.sort_key(family_name).encode()) <= 4 * domain.LONGEST_KEY
+    assert len(finding.sort_key(family_name).encode()) <= 4 * finding.LONGEST_KEY
 
 
 @given(st.from_regex(r"^\+?[0-9][0-9 ()/.\-]{3,23}$", fullmatch=True))
 def test_a_phone_number_is_found_as_it_was_written(phone: str) -> None:
-    if len(domain.digits(phone)) > 3:
+    if len(finding.digits(phone)) > 3:
         reading, *_ = readings("", today=TODAY, phone=phone)
         assert all(fits(fragment, a_patient(phone=phone)) for fragment in reading)
 
@@ -166,7 +168,7 @@ def test_a_phone_number_is_found_as_it_was_written(phone: str) -> None:
 # Who may be the same person
 
 def alike(patient: Patient, **asked: object) -> list[str]:
-    return domain.alike_in(Asked(**asked), patient)  # type: ignore[arg-type]
+    return alike_in(Asked(**asked), patient)  # type: ignore[arg-type]
 
 
 def test_names_are_alike_in_either_order_and_without_a_second_name() -> None:
@@ -198,11 +200,11 @@ def test_one_likeness_is_chance() -> None:
                   a_patient(birth_date=date(1968, 1, 1), number=5)]
     asked = Asked(given_name="Delia", family_name="Vega", birth_date=date(1968, 3, 14), phone="085 123 4567",
                   email="D@example.org ")
-    assert [(match.patient.number, match.alike_in) for match in domain.matches(asked, candidates)] == [
+    assert [(match.patient.number, match.alike_in) for match in matches(asked, candidates)] == [
         (4, ["name", "birth_date", "phone", "email"]), (1, ["name", "birth_date"]), (3, ["birth_date", "phone"])]
 
 
 def test_the_five_likeliest_are_enough() -> None:
     asked = Asked(given_name="Delia", family_name="Vega", birth_date=date(1968, 3, 14))
-    found = domain.matches(asked, [a_patient(number=number) for number in range(9, 0, -1)])
+    found = matches(asked, [a_patient(number=number) for number in range(9, 0, -1)])
     assert [match.patient.number for match in found] == [1, 2, 3, 4, 5]

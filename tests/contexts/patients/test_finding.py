@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from infirmary.contexts.appointments.events import AppointmentBooked
-from infirmary.contexts.patients import tables
+from infirmary.contexts.patients.tables import people as tables
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.errors import Malformed, RoleMayNot
 

@@ -1,4 +1,4 @@
-"""What may be asked about patients."""
+"""Who is in the register."""
 from __future__ import annotations
 
 from datetime import date
@@ -8,26 +8,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from infirmary.kernel.access import ANY, Caller
-from infirmary.kernel.contract import Contract, Cursor, Instant, Limit, Page, delete, get, patch, post, put
-from infirmary.kernel.errors import Conflict, NotFound, Refusal
-from infirmary.language import (
-    ADMIN,
-    CASHIER,
-    DOCTOR,
-    NURSE,
-    OWN,
-    PATIENT,
-    PHARMACIST,
-    RECEPTION,
-    SERVICE,
-    TREATING,
-    Email,
-    Line,
-    Name,
-    Phone,
-    SearchText,
-)
+from infirmary.kernel.contract import Instant
+from infirmary.kernel.errors import Conflict, Refusal
+from infirmary.language import Email, Line, Name, Phone
 
 
 class Gender(StrEnum):
@@ -123,51 +106,3 @@ class VisitsStillOpen(Conflict):
 
 class PatientRetired(Conflict):
     """This record is closed."""
-
-
-DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
-
-
-class Patients(Contract, context="patients"):
-    @post("/patients", status=201, allow=DESK, refuses=[BirthDateImpossible])
-    async def register(self, caller: Caller, body: Demographics) -> Patient:
-        """Enter somebody in the register."""
-
-    @post("/patients/enrolments", status=201, allow={SERVICE: ANY}, refuses=[BirthDateImpossible])
-    async def enrol(self, caller: Caller, body: Enrol) -> Patient:
-        """Enter somebody who registers themselves; done before with the same id is done."""
-
-    @get("/patients", allow={**DESK, CASHIER: ANY, PHARMACIST: ANY, DOCTOR: TREATING})
-    async def search(self, caller: Caller, q: SearchText = "", birth_date: date | None = None,
-                     phone: Annotated[str, Meta(max_length=30)] | None = None, limit: Limit = 25,
-                     cursor: Cursor | None = None) -> Page[Patient]:
-        """Find by fragments, in any order: name, birth year or date, phone, number. Accents and case do not matter."""
-
-    @get("/patients/matches", allow=DESK)
-    async def matches(self, caller: Caller, given_name: SearchText = "", family_name: SearchText = "",
-                      birth_date: date | None = None, phone: Annotated[str, Meta(max_length=30)] | None = None,
-                      email: Annotated[str, Meta(max_length=254)] | None = None) -> list[Match]:
-        """Who may be the same person, the likeliest first; to be asked before registering."""
-
-    @get("/patients/{patient_id}", refuses=[NotFound],
-         allow={PATIENT: OWN, **DESK, DOCTOR: TREATING, CASHIER: ANY, PHARMACIST: ANY})
-    async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
-        """One patient. Reading somebody else's record is audited."""
-
-    @get("/patients/{patient_id}/card", refuses=[NotFound],
-         allow={PATIENT: OWN, **DESK, DOCTOR: TREATING, CASHIER: ANY, PHARMACIST: ANY, SERVICE: ANY})
-    async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:
-        """Who this is, for other screens and contexts."""
-
-    @put("/patients/{patient_id}", allow={PATIENT: OWN, **DESK}, refuses=[NotFound, BirthDateImpossible, PatientRetired])
-    async def replace(self, caller: Caller, patient_id: UUID, body: Demographics, if_match: int) -> Patient:
-        """Replace all of the demographics."""
-
-    @patch("/patients/{patient_id}", allow={PATIENT: OWN, **DESK},
-           refuses=[NotFound, BirthDateImpossible, PatientRetired])
-    async def amend(self, caller: Caller, patient_id: UUID, body: AmendPatient, if_match: int) -> Patient:
-        """Change some of the demographics."""
-
-    @delete("/patients/{patient_id}", allow={RECEPTION: ANY, ADMIN: ANY}, refuses=[NotFound, VisitsStillOpen])
-    async def retire(self, caller: Caller, patient_id: UUID, if_match: int) -> Patient:
-        """Close the record. Nothing is destroyed; it is left out of searches."""

@@ -1,4 +1,4 @@
-"""Where the register is kept, and what is asked of it."""
+"""Where people are kept, and how they are found."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -29,15 +29,14 @@ from sqlalchemy import (
     update,
 )
 
+from infirmary.contexts.patients.contract import Gender, Patient
+from infirmary.contexts.patients.domain import alike, finding
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from . import domain
-from .contract import Gender, Patient
-
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 FIRST_NUMBER = 100_001
 FIRST_NUMBER_TAKEN = ("counter", "patient_number")   # where the hospital's very first patients, entered at once, clash
 CANDIDATES = 200   # for the same person
@@ -70,15 +69,15 @@ patient = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("retired_at", UtcDateTime),
     Column("version", Integer, nullable=False),
-    Column("family_key", _exact(domain.LONGEST_KEY), nullable=False),
-    Column("given_key", _exact(domain.LONGEST_KEY), nullable=False),
+    Column("family_key", _exact(finding.LONGEST_KEY), nullable=False),
+    Column("given_key", _exact(finding.LONGEST_KEY), nullable=False),
     Column("search", Text, nullable=False),   # the words below, each between spaces
     UniqueConstraint("number"),
     Index("patient_by_name", "family_key", "given_key", "id"))
 
 patient_word = Table(
     "patient_word", metadata,
-    Column("word", _exact(domain.LONGEST_WORD), primary_key=True),
+    Column("word", _exact(finding.LONGEST_WORD), primary_key=True),
     Column("patient_id", Id, primary_key=True),
     sqlite_with_rowid=False)
 
@@ -145,6 +144,9 @@ WORDS = Rows(patient_word, Word, key="word", version=None)
 RELATIONS = Rows(care_relation, CareRelation, key="appointment_id", version=None)
 COUNTERS = Rows(counter, Counter, key="name", version=None)
 
+# Whatever hangs on a record changes one after the other. SQLite leaves FOR UPDATE out: who writes there is alone.
+_held = Query(select(patient).where(patient.c.id == bindparam("key")).with_for_update(), Stored)
+
 _count_up = Statement(update(counter).where(counter.c.name == _HOSPITAL_NUMBER).values(value=counter.c.value + 1))
 _counted = Query(select(counter.c.value).where(counter.c.name == _HOSPITAL_NUMBER), int)
 _forget_words = Statement(delete(patient_word).where(
@@ -167,16 +169,22 @@ async def get(tx: Reading, patient_id: UUID) -> Patient | None:
     return None if stored is None else stored.shown
 
 
+async def held(tx: Transaction, patient_id: UUID) -> Patient | None:
+    """The record, for us alone until the commit."""
+    stored = await tx.one(_held, key=patient_id)
+    return None if stored is None else stored.shown
+
+
 def add(tx: Transaction, entered: Patient) -> None:
     PATIENTS.add(tx, _stored(entered))
-    WORDS.add(tx, *(Word(word, entered.id) for word in sorted(domain.found_by(entered))))
+    WORDS.add(tx, *(Word(word, entered.id) for word in sorted(finding.found_by(entered))))
 
 
 async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
     """Compare-and-set. The words are as those of the patient who is open to searches, or none."""
     saved = await PATIENTS.save(tx, _stored(after))
-    old = set() if before.retired_at else {*domain.found_by(before)}
-    new = set() if after.retired_at else {*domain.found_by(after)}
+    old = set() if before.retired_at else {*finding.found_by(before)}
+    new = set() if after.retired_at else {*finding.found_by(after)}
     if gone := sorted(old - new):
         await tx.run(_forget_words, words=gone, patient_id=after.id)
     if come := sorted(new - old):
@@ -185,8 +193,8 @@ async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
 
 
 def _stored(one: Patient) -> Stored:
-    return Stored(**structs.asdict(one), family_key=domain.sort_key(one.family_name),
-                  given_key=domain.sort_key(one.given_name), search=f" {' '.join(domain.found_by(one))} ")
+    return Stored(**structs.asdict(one), family_key=finding.sort_key(one.family_name),
+                  given_key=finding.sort_key(one.given_name), search=f" {' '.join(finding.found_by(one))} ")
 
 
 # Care relations
@@ -227,7 +235,7 @@ _hits = Query(select(func.count()).select_from(
     select(patient_word.c.patient_id).where(_between("")).limit(MANY_WITH_OTHERS).subquery()), int)
 
 
-async def find(reading: Reading, fragments: Sequence[domain.Fragment], *, doctor_id: UUID | None, now: datetime,
+async def find(reading: Reading, fragments: Sequence[finding.Fragment], *, doctor_id: UUID | None, now: datetime,
                after: str | None, limit: int) -> tuple[list[Stored], str | None]:
     """By name. A rare word drives the search where there is one."""
     driver = await _rare(reading, fragments)
@@ -242,7 +250,7 @@ async def find(reading: Reading, fragments: Sequence[domain.Fragment], *, doctor
     return await pages.page(reading, after=after, limit=limit, **params)
 
 
-async def _rare(reading: Reading, fragments: Sequence[domain.Fragment]) -> int | None:
+async def _rare(reading: Reading, fragments: Sequence[finding.Fragment]) -> int | None:
     """Which fragment the fewest words begin with, unless even those are many."""
     fewest, rarest = MANY_WITH_OTHERS if len(fragments) > 1 else MANY, None
     begun = [at for at, fragment in enumerate(fragments) if fragment.begins]
@@ -279,7 +287,7 @@ def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[
     return Pages(core, Stored, [*keys, patient.c.id])
 
 
-def _patterns(fragment: domain.Fragment) -> list[str]:
+def _patterns(fragment: finding.Fragment) -> list[str]:
     if fragment.begins:
         return [f"% {_literal(begins)}%" for begins in fragment.begins]
     return [f"%{'%'.join(map(_literal, fragment.inside))}% -%"]   # before the phone number backwards
@@ -299,7 +307,7 @@ _by_birth_and_name = Query(_some.where(*(patient.c.id.in_(select(patient_word.c.
     patient_word.c.word.in_(bindparam(name, expanding=True)))) for name in ("births", "names"))), Stored)
 
 
-async def candidates(reading: Reading, asked: domain.Asked) -> list[Patient]:
+async def candidates(reading: Reading, asked: alike.Asked) -> list[Patient]:
     """Everybody who is alike in two ways is alike in one of these: a phone number or e-mail, or birth date and name."""
     found: list[Stored] = []
     if asked.phone_word or asked.email_word:

@@ -1,0 +1,63 @@
+"""What the use cases of the register share."""
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import date
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from infirmary.contexts.appointments.contract import Appointments
+from infirmary.contexts.patients.contract import Patient, PatientRetired, Patients
+from infirmary.contexts.patients.tables import people
+from infirmary.kernel.access import Caller
+from infirmary.kernel.context import Kit
+from infirmary.kernel.database.db import Reading, Transaction
+from infirmary.kernel.errors import NotFound, StaleVersion
+from infirmary.language import TREATING
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Base")
+P = ParamSpec("P")
+
+
+def retried(use_case: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+            ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Run again as a whole on deadlock: a use case does nothing outside its transaction."""
+    @wraps(use_case)
+    async def run(self: S, /, *args: P.args, **given: P.kwargs) -> T:
+        return await self.db.retry(use_case, self, *args, **given)
+    return run
+
+
+class Base(Patients):
+    def __init__(self, kit: Kit) -> None:
+        self.db, self.clock, self.zone = kit.db, kit.clock, kit.settings.hospital.tz
+        self.appointments = kit.ask(Appointments)
+
+    def today(self) -> date:
+        return self.clock.now().astimezone(self.zone).date()
+
+    async def must_reach(self, reading: Reading, caller: Caller, patient_id: UUID) -> None:
+        """The patient themself, whoever may reach anybody, or a doctor who treats this patient."""
+        doctor_id = caller.subjects.get("doctor_id") if TREATING in caller.scopes else None
+        if doctor_id and not await people.treats(reading, doctor_id, patient_id, self.clock.now()):
+            doctor_id = None
+        caller.must_reach(patient_id=patient_id, doctor_id=doctor_id)
+
+    async def known(self, reading: Reading, patient_id: UUID, if_match: int | None = None) -> Patient:
+        found = await people.get(reading, patient_id)
+        if found is None:
+            raise NotFound
+        if if_match not in (None, found.version):
+            raise StaleVersion
+        return found
+
+    async def held(self, tx: Transaction, patient_id: UUID) -> Patient:
+        """An open record, for us alone: what hangs on it changes one after the other, and not while it is closed."""
+        found = await people.held(tx, patient_id)
+        if found is None:
+            raise NotFound
+        if found.retired_at is not None:
+            raise PatientRetired("This record is closed. What it says stays as it is.")
+        return found

@@ -1,0 +1,89 @@
+"""Finding people, who may be the same, and who is treated by whom."""
+from __future__ import annotations
+
+import contextlib
+from datetime import date
+from uuid import UUID
+
+from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.patients.contract import Match, Patient, PatientCard
+from infirmary.contexts.patients.domain import alike, finding
+from infirmary.contexts.patients.domain.people import STAYS_TREATING
+from infirmary.contexts.patients.tables import people as tables
+from infirmary.kernel.access import Caller
+from infirmary.kernel.contract import Page
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import FieldError, Malformed
+from infirmary.kernel.events import Fact
+
+from .base import Base
+
+
+class Finding(Base):
+    async def search(self, caller: Caller, q: str = "", birth_date: date | None = None, phone: str | None = None,
+                     limit: int = 25, cursor: str | None = None) -> Page[Patient]:
+        within = caller.only()
+        readings = finding.readings(q, today=self.today(), birth_date=birth_date, phone=phone)
+        at, after = _place(cursor, len(readings))
+        async with self.db.reading() as reading:
+            while True:
+                found, further = await tables.find(reading, readings[at], doctor_id=within.get("doctor_id"),
+                                                   now=self.clock.now(), after=after, limit=limit)
+                if found or after or at + 1 == len(readings):
+                    break
+                at += 1
+        async with self.db.transaction() as tx:   # never what was typed: it names people
+            tx.audit("patient.searched", caller, entity="patients", found=str(len(found)))
+        return Page([one.shown for one in found], further and f"{at}.{further}")
+
+    async def matches(self, caller: Caller, given_name: str = "", family_name: str = "", birth_date: date | None = None,
+                      phone: str | None = None, email: str | None = None) -> list[Match]:
+        asked = alike.Asked(given_name=given_name, family_name=family_name, birth_date=birth_date, phone=phone,
+                             email=email)
+        async with self.db.reading() as reading:
+            found = alike.matches(asked, await tables.candidates(reading, asked))
+        async with self.db.transaction() as tx:
+            tx.audit("patient.matched", caller, entity="patients", found=str(len(found)))
+        return found
+
+    async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
+        async with self.db.reading() as reading:
+            await self.must_reach(reading, caller, patient_id)
+            found = await self.known(reading, patient_id)
+        if caller.subjects.get("patient_id") != patient_id:
+            async with self.db.transaction() as tx:
+                tx.audit("patient.read", caller, subject_id=patient_id, entity=f"patient/{patient_id}")
+        return found
+
+    async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:
+        async with self.db.reading() as reading:
+            await self.must_reach(reading, caller, patient_id)
+            found = await self.known(reading, patient_id)
+        return PatientCard(id=found.id, number=found.number, name=found.name, birth_date=found.birth_date,
+                           gender=found.gender, retired=found.retired_at is not None)
+
+    async def visit_arranged(self, event: VisitChanged, fact: Fact) -> None:
+        """From now until a year after the visit, its doctor treats this patient."""
+        await self._relate(fact, tables.CareRelation(
+            event.aggregate, event.doctor_id, event.patient_id, event.ends_at + STAYS_TREATING, event.version))
+
+    async def visit_called_off(self, event: VisitChanged, fact: Fact) -> None:
+        await self._relate(fact, tables.CareRelation(
+            event.aggregate, event.doctor_id, event.patient_id, None, event.version))
+
+    async def _relate(self, fact: Fact, relation: tables.CareRelation) -> None:
+        if relation.version == 1:   # nearly always the first we hear of it: one trip to the database, no question
+            with contextlib.suppress(UniqueViolation):
+                async with self.db.transaction(once=fact.id) as tx:
+                    tables.RELATIONS.add(tx, relation)
+                return
+        async with self.db.transaction(once=fact.id) as tx:
+            await tables.relate(tx, relation)
+
+
+def _place(cursor: str | None, readings: int) -> tuple[int, str | None]:
+    """Which reading of the query the page before was of, and where it ended."""
+    at, _, after = (cursor or "0.").partition(".")
+    if not (at.isdecimal() and at.isascii() and int(at) < readings and len(at) == 1):
+        raise Malformed(errors=[FieldError("cursor", "Use the next_cursor of the page before.")])
+    return int(at), after or None
