@@ -17,6 +17,8 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Booking(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # Visits that patients may have before them when they book for themselves.
     most_open_visits: Annotated[int, Meta(ge=1, le=1000)] = 20
+    # How long a time that somebody has chosen waits for their confirmation.
+    hold_minutes: Annotated[int, Meta(ge=1, le=60)] = 5
 
 
 class LiveConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

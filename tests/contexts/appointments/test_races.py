@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from itertools import pairwise
+from typing import TypeVar
 from uuid import UUID
 
 from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import (
     Appointment,
+    Held,
     NotInThisState,
     RescheduleAppointment,
     SlotNotOffered,
@@ -29,6 +31,7 @@ from infirmary.kernel.errors import Refusal
 
 from .builders import Clinic, a_clinic, as_patient, at, grains_of, opening, reception
 
+T = TypeVar("T")
 GONE = (Status.CANCELLED, Status.DECLINED)
 
 
@@ -44,11 +47,11 @@ def overlaps(visits: Iterable[Visit]) -> list[tuple[Visit, Visit]]:
             if second.starts_at < first.ends_at]
 
 
-async def all_at_once(attempts: Iterable[Awaitable[Appointment]]) -> list[Appointment | Refusal]:
-    """Their outcomes; whatever is neither a visit nor a refusal is a fault."""
+async def all_at_once(attempts: Iterable[Awaitable[T]]) -> list[T | Refusal]:
+    """Their outcomes; whatever is neither a visit, a hold nor a refusal is a fault."""
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     for outcome in outcomes:
-        if not isinstance(outcome, Appointment | Refusal):
+        if not isinstance(outcome, Appointment | Held | Refusal):
             raise outcome
     return outcomes
 
@@ -176,7 +179,7 @@ async def test_whatever_many_do_at_once_the_books_agree(every_clinic: Clinic):
 class LooksFirst(AppointmentsService):
     """BROKEN ON PURPOSE: looks whether the time is free and then takes it, without the unique rows."""
 
-    async def _book(self, caller: Caller, visit: Visit) -> Appointment:
+    async def _book(self, caller: Caller, visit: Visit, giving_way: object) -> Appointment:
         async with self.db.reading() as reading:
             kept = await reading.all(tables.VISITS.find())
         if overlaps([*kept, visit]):

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from infirmary.kernel.access import ANY, ANYONE, Caller
-from infirmary.kernel.contract import Contract, Cursor, File, Instant, Limit, Page, get, post
+from infirmary.kernel.contract import Contract, Cursor, Done, File, Instant, Limit, Page, delete, get, post
 from infirmary.kernel.errors import Conflict, NotFound, Refusal
 from infirmary.language import ADMIN, DOCTOR, NURSE, OWN, PATIENT, RECEPTION, SERVICE, TREATING, Note
 
@@ -61,7 +61,11 @@ class Opening(Struct, frozen=True, kw_only=True):
 
 
 class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`minutes` is for staff, who may also book between the offered slots; patients take a slot as it is offered."""
+    """`minutes` is for staff, who may also book between the offered slots; patients take a slot as it is offered.
+
+    `hold_id`: the time was held for this patient. It is theirs while the hold lasts, and for a
+    while afterwards if nobody took it.
+    """
 
     patient_id: UUID
     doctor_id: UUID
@@ -69,6 +73,24 @@ class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     reason: Note = ""
     mode: Mode = Mode.IN_PERSON
     minutes: Minutes | None = None
+    hold_id: UUID | None = None
+
+
+class HoldSlot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """A time that nobody else can book until `expires_at`."""
+
+    hold_id: UUID
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+    ends_at: Instant
+    expires_at: Instant
 
 
 class RescheduleAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,6 +166,10 @@ class TimeIsTaken(Conflict):
     """This time has just gone. `conflicts` says what blocks it, `alternatives` are the nearest free times."""
 
 
+class HoldIsGone(Conflict):
+    """This time is not held any more. `alternatives` are the nearest free times: perhaps it is still one of them."""
+
+
 class SlotNotOffered(Refusal):
     """The doctor does not see patients at that time. `alternatives` are the nearest free times."""
 
@@ -176,6 +202,7 @@ DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable]
+BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]
 STEPS = [NotFound, NotInThisState]
 
 
@@ -189,7 +216,23 @@ class Appointments(Contract, context="appointments"):
     async def earliest(self, caller: Caller, department_id: UUID | None = None) -> list[Opening]:
         """Every doctor with the next free time, soonest first."""
 
-    @post("/appointments", status=201, allow=BOOKERS, refuses=[*BOOKING, NotFound, PatientNotActive, TooManyVisits])
+    @post("/slots/hold", status=201, allow=BOOKERS, refuses=BOOKING_ANEW)
+    async def hold(self, caller: Caller, body: HoldSlot) -> Held:
+        """Keep a time for a patient for some minutes (`booking.hold_minutes`), while they make up their mind.
+
+        A patient has one hold: another time lets go of the first. The same again answers the same hold, once with the
+        full time anew.
+        """
+
+    @get("/slots/hold/{hold_id}", allow=BOOKERS, refuses=[NotFound])
+    async def held(self, caller: Caller, hold_id: UUID) -> Held:
+        """A hold that lasts; 404 once it does not."""
+
+    @delete("/slots/hold/{hold_id}", allow=BOOKERS, refuses=[NotFound])
+    async def let_go(self, caller: Caller, hold_id: UUID) -> Done:
+        """Give the time back."""
+
+    @post("/appointments", status=201, allow=BOOKERS, refuses=[*BOOKING_ANEW, HoldIsGone])
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
         """Book a visit; the slot is taken or the call is refused, never both."""
 

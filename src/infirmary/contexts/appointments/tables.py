@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    and_,
     bindparam,
     delete,
     func,
@@ -29,6 +30,7 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
 from .contract import Appointment, Mode, Status
+from .domain.holds import Hold
 from .domain.hours import Schedule, grains
 from .domain.visits import OPEN, Visit
 
@@ -59,6 +61,19 @@ occupancy = Table(
     Column("lane", SmallInteger, primary_key=True, autoincrement=False),
     Column("appointment_id", Id, nullable=False),
     sqlite_with_rowid=False)   # the key is the table: half the pages to write
+
+# A hold takes its time in `occupancy` as a visit does, under its own id. Who ends it (books it, lets go of it, or finds
+# it lapsed and wants the time) deletes its row, which one of them can do, and the occupancy with it.
+hold = Table(
+    "hold", metadata,
+    Column("id", Id, primary_key=True),
+    Column("holder_id", Id, nullable=False, unique=True),
+    Column("patient_id", Id, nullable=False),
+    Column("doctor_id", Id, nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False))
 
 appointment = Table(
     "appointment", metadata,
@@ -129,6 +144,7 @@ class Whereabouts(Struct, frozen=True):
 
 SCHEDULES = Rows(schedule, Schedule, key="doctor_id", version=None)
 OCCUPANCY = Rows(occupancy, Occupied, key="resource_id", version=None)
+HOLDS = Rows(hold, Hold)
 VISITS = Rows(appointment, Visit)
 STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
 
@@ -148,6 +164,19 @@ _FREE = Statement(delete(occupancy).where(
     occupancy.c.resource_id == bindparam("resource"), *_between,
     or_(occupancy.c.grain < bindparam("keep_since"), occupancy.c.grain >= bindparam("keep_until")),
     occupancy.c.appointment_id == bindparam("appointment_id")))
+
+ONE_HOLD = "hold_holder_id"   # the unique row that a second hold of the same patient runs into
+# Nearly always empty, and never longer than the people who are booking just now.
+_lapsed = hold.c.expires_at <= bindparam("now")
+LAPSED = HOLDS.find(_lapsed)
+NO_OBSTACLES = HOLDS.find(or_(_lapsed, hold.c.holder_id == bindparam("patient_id")))
+GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("patient_id"), and_(
+    _lapsed, or_(hold.c.doctor_id == bindparam("doctor_id"), hold.c.patient_id == bindparam("patient_id")),
+    hold.c.starts_at < bindparam("ends_at"), hold.c.ends_at > bindparam("starts_at"))))
+_AS_SEEN = (hold.c.id == bindparam("key"), hold.c.version == bindparam("seen"))
+_END = Statement(delete(hold).where(*_AS_SEEN))
+_RENEW = Statement(update(hold).where(*_AS_SEEN).values(
+    expires_at=bindparam("new_expires_at", type_=UtcDateTime), version=hold.c.version + 1))
 
 
 class Change:
@@ -224,7 +253,19 @@ async def keep_if_newer(tx: Transaction, new: Schedule) -> bool:
     return True
 
 
-def occupied(visit: Visit) -> list[Occupied]:
+async def let_go(tx: Transaction, kept: Hold) -> bool:
+    """True when it is this one that ends the hold: its time is free, for whoever goes on in this transaction first."""
+    if not await tx.run(_END, key=kept.id, seen=kept.version):
+        return False
+    await release(tx, kept, grains(kept.starts_at, kept.ends_at))
+    return True
+
+
+async def renew(tx: Transaction, renewed: Hold) -> bool:
+    return await tx.run(_RENEW, key=renewed.id, seen=renewed.version - 1, new_expires_at=renewed.expires_at) == 1
+
+
+def occupied(visit: Visit | Hold) -> list[Occupied]:
     """In the order of the key, so that two who want the same time wait for each other, but never in a circle."""
     taken = grains(visit.starts_at, visit.ends_at)
     return [Occupied(resource, grain, 0, visit.id)
@@ -237,7 +278,7 @@ def occupied_anew(before: Visit, after: Visit) -> list[Occupied]:
     return [row for row in occupied(after) if (row.resource_id, row.grain) not in own]
 
 
-async def release(tx: Transaction, visit: Visit, freed: range, keeps: Visit | None = None) -> None:
+async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Visit | None = None) -> None:
     """Give these grains back, except those that the visit still needs at its new time."""
     for resource in sorted((visit.doctor_id, visit.patient_id)) if freed else ():
         kept = range(0)

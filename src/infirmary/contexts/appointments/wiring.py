@@ -1,9 +1,10 @@
 """How visits plug into a process."""
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from infirmary.kernel.context import Context
+from infirmary.kernel.context import Context, Job
 
 from .contract import Appointments
 from .reactions import reactions
@@ -11,4 +12,5 @@ from .service import AppointmentsService
 from .tables import metadata
 
 APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path(__file__).parent / "migrations",
-                       service=AppointmentsService, reactions=reactions)
+                       service=AppointmentsService, reactions=reactions,
+                       jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds)])

@@ -51,14 +51,18 @@ def recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitCh
     return tx.answer(visits.shown(visit))
 
 
-async def busy_grains(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime,
-                      ) -> defaultdict[UUID, set[int]]:
-    """Their busy grains, for visits that begin in this time."""
+async def busy_grains(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime, *, now: datetime,
+                      patient_id: UUID | None = None) -> defaultdict[UUID, set[int]]:
+    """Their busy grains, for visits that begin in this time. Holds are no obstacle once they have lapsed, nor is the
+    patient's own to that patient."""
     found: defaultdict[UUID, set[int]] = defaultdict(set)
     if whose := list(resources):
         around = hours.grains(since, until + visits.LONGEST)
         for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
             found[row.resource_id].add(row.grain)
+        for hold in await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id):
+            for resource in found.keys() & {hold.doctor_id, hold.patient_id}:
+                found[resource].difference_update(hours.grains(hold.starts_at, hold.ends_at))
     return found
 
 

@@ -1,7 +1,9 @@
 """Taking a time, and changing it for another."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from infirmary.contexts.appointments import events, tables
@@ -13,39 +15,26 @@ from infirmary.contexts.appointments.contract import (
     Status,
 )
 from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
-from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import StaleVersion
 
-from .base import as_staff, count_open, recorded
-from .free_times import FreeTimes
+from .base import as_staff, recorded
+from .holding import Holding, make_way
 
 
-class Booking(FreeTimes):
+class Booking(Holding):
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
-        caller.must_reach(patient_id=body.patient_id, doctor_id=body.doctor_id)
-        patient = await self.patients.card(caller, body.patient_id)
-        by_staff, now = as_staff(caller, body.doctor_id), self.clock.now()
-        async with self.db.reading() as reading:
-            schedule = await tables.SCHEDULES.get(reading, body.doctor_id)
-            # Counted before, not decided by a row: the limit keeps people from hoarding, and if two bookings at once
-            # make it twenty-one, nobody comes to harm. Each of them has a time of its own.
-            open_visits = 0 if by_staff else await count_open(reading, patient.id, now)
-        try:
-            visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
-                                created_by=caller.account_id, open_visits=open_visits,
-                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
-            return await self.db.retry(self._book, caller, visit)
-        except (SlotNotOffered, UniqueViolation) as no:
-            raise await self.instead(no, schedule, patient.id, body.starts_at, body.minutes) from no
+        return await self.place(caller, body, partial(self._book, caller), look_first=body.hold_id is not None)
 
-    async def _book(self, caller: Caller, visit: Visit) -> Appointment:
-        """Inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
+    async def _book(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
+        """Without holds inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
         kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
+            await make_way(tx, giving_way)
             tables.OCCUPANCY.add(tx, *tables.occupied(visit))
             tables.VISITS.add(tx, visit)
             return recorded(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
@@ -64,19 +53,20 @@ class Booking(FreeTimes):
                 new = visits.rescheduled(visit, body, schedule=schedule, by_staff=by_staff, now=self.clock.now(),
                                          zone=self.zone)
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
-                return await self.db.retry(self._reschedule, caller, visit, new)
+                return await self.taking(new, partial(self._reschedule, caller, visit, new))
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
             except (SlotNotOffered, UniqueViolation) as no:
                 raise await self.instead(no, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
-    async def _reschedule(self, caller: Caller, before: Visit, visit: Visit) -> Appointment:
+    async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
         """The new time is taken before the old one is given back: who is refused keeps what they have."""
         fact = visits.event(events.AppointmentRescheduled, visit, caller.account_id,
                             previous_starts_at=before.starts_at, previous_doctor_id=before.doctor_id)
         async with self.db.transaction() as tx:
             if not await tables.change_time(tx, visit):
                 raise StaleVersion
+            await make_way(tx, giving_way)
             tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
             await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)
             return recorded(tx, caller, visit, fact, "rescheduled")

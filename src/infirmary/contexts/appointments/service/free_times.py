@@ -9,6 +9,7 @@ from msgspec import to_builtins
 
 from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import (
+    HoldIsGone,
     Opening,
     Slot,
     SlotNotOffered,
@@ -20,6 +21,7 @@ from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import FieldError, Malformed, Refusal
+from infirmary.language import OWN
 
 from .base import Base, busy_grains, there
 
@@ -39,13 +41,15 @@ class FreeTimes(Base):
             wrong.append(FieldError("to", "Choose a time after “from”, at most 62 days later."))
         if wrong:
             raise Malformed(errors=wrong)
-        since = max(from_, self.clock.now())
+        now = self.clock.now()
+        since = max(from_, now)
         async with self.db.reading() as reading:
             if doctor_id is not None:
                 schedules = [there(await tables.SCHEDULES.get(reading, doctor_id))]
             else:
                 schedules = await reading.all(tables.ACTIVE_IN, department_id=department_id)
-            busy = await busy_grains(reading, [one.doctor_id for one in schedules], since, to)
+            busy = await busy_grains(reading, [one.doctor_id for one in schedules], since, to, now=now,
+                                     patient_id=caller.subjects.get(OWN.field))
         found = [slot for one in schedules for slot in hours.free(one, since, to, self.zone, busy[one.doctor_id])]
         return Slots(sorted(found, key=lambda slot: (slot.starts_at, slot.doctor_id)))
 
@@ -57,7 +61,8 @@ class FreeTimes(Base):
                          await reading.all(tables.ACTIVE_IN, department_id=department_id))
             for days in LOOKED_AHEAD:
                 until, looking = now + timedelta(days=days), [one for one in schedules if one.doctor_id not in found]
-                busy = await busy_grains(reading, [one.doctor_id for one in looking], since, until)
+                busy = await busy_grains(reading, [one.doctor_id for one in looking], since, until, now=now,
+                                         patient_id=caller.subjects.get(OWN.field))
                 for one in looking:
                     slot = next(hours.free(one, since, until, self.zone, busy[one.doctor_id]), None)
                     if slot is not None:
@@ -69,12 +74,14 @@ class FreeTimes(Base):
             accepts_first=one.accepts_first, next=found.get(one.doctor_id)) for one in schedules]
         return sorted(openings, key=lambda one: (one.next is None, one.next and one.next.starts_at, one.doctor_name))
 
-    async def instead(self, no: SlotNotOffered | UniqueViolation, schedule: Schedule | None, patient_id: UUID,
+    async def instead(self, no: SlotNotOffered | HoldIsGone | UniqueViolation, schedule: Schedule | None, patient_id: UUID,
                        wanted: datetime, minutes: int | None, own: UUID | None = None) -> Exception:
         """The refusal with what blocks, and the nearest times that are free for doctor and patient."""
         if schedule is None or (isinstance(no, UniqueViolation) and no.on != tables.occupancy.name):
             return no
         whose = {"doctor": schedule.doctor_id, "patient": patient_id}
+        if isinstance(no, HoldIsGone):
+            return await self._offering(HoldIsGone, "This time is not held any more.", whose, schedule, wanted, minutes)
         if isinstance(no, SlotNotOffered):
             return await self._offering(SlotNotOffered, "The doctor does not see patients at that time.", whose, schedule,
                                         wanted, minutes)
@@ -91,11 +98,13 @@ class FreeTimes(Base):
     async def _offering(self, refusal: type[Refusal], why: str, whose: dict[str, UUID], schedule: Schedule,
                         wanted: datetime, minutes: int | None, **more: Any) -> Refusal:
         found: list[Slot] = []
+        now = self.clock.now()
         for days in LOOKED_AROUND:
             within = timedelta(days=days)
             async with self.db.reading() as reading:
-                busy = await busy_grains(reading, whose.values(), wanted - within, wanted + within)
-            found = hours.nearest(schedule, wanted, minutes, self.clock.now(), self.zone, set().union(*busy.values()),
+                busy = await busy_grains(reading, whose.values(), wanted - within, wanted + within, now=now,
+                                         patient_id=whose["patient"])
+            found = hours.nearest(schedule, wanted, minutes, now, self.zone, set().union(*busy.values()),
                                   within)
             if len(found) == hours.SHOWN:
                 break

@@ -1,0 +1,137 @@
+"""Taking a time, for good or for a while, and who gives way to whom."""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from infirmary.contexts.appointments import tables
+from infirmary.contexts.appointments.contract import BookAppointment, Held, HoldIsGone, HoldSlot, SlotNotOffered
+from infirmary.contexts.appointments.domain import holds, visits
+from infirmary.contexts.appointments.domain.holds import Hold
+from infirmary.contexts.appointments.domain.visits import Visit
+from infirmary.kernel.access import Caller
+from infirmary.kernel.contract import Done
+from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Transaction
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import NotFound
+
+from .base import as_staff, count_open, there
+from .free_times import FreeTimes
+
+T = TypeVar("T")
+
+
+class HeldNoMoreError(Exception):
+    """A hold that was to give way has changed or gone meanwhile: look again."""
+
+
+class Holding(FreeTimes):
+    async def hold(self, caller: Caller, body: HoldSlot) -> Held:
+        wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=body.starts_at)
+        return await self.place(caller, wish, partial(self._hold, caller), look_first=True)
+
+    async def _hold(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Held:
+        now, lasts = self.clock.now(), timedelta(minutes=self.live.value.booking.hold_minutes)
+        same = next((one for one in giving_way if holds.is_for(one, visit, now=now)), None)
+        kept = holds.hold(visit, now=now, lasts=lasts) if same is None else holds.again(same, now=now, lasts=lasts)
+        async with self.db.transaction() as tx:
+            if same is None:
+                await make_way(tx, giving_way)
+                tables.OCCUPANCY.add(tx, *tables.occupied(kept))
+                tables.HOLDS.add(tx, kept)
+                tx.audit("appointment.held", caller, subject_id=kept.patient_id, entity=f"hold/{kept.id}",
+                         doctor_id=str(kept.doctor_id))
+            elif kept is not same and not await tables.renew(tx, kept):
+                raise HeldNoMoreError
+            return tx.answer(holds.shown(kept))
+
+    async def held(self, caller: Caller, hold_id: UUID) -> Held:
+        return holds.shown(await self._living(caller, hold_id))
+
+    async def let_go(self, caller: Caller, hold_id: UUID) -> Done:
+        while True:
+            kept = await self._living(caller, hold_id)
+            if await self.db.retry(self._let_go, caller, kept):
+                return Done()
+
+    async def _let_go(self, caller: Caller, kept: Hold) -> bool:
+        async with self.db.transaction() as tx:
+            if await tables.let_go(tx, kept):
+                tx.audit("appointment.let_go", caller, subject_id=kept.patient_id, entity=f"hold/{kept.id}",
+                         doctor_id=str(kept.doctor_id))
+                tx.answer(Done())
+                return True
+        return False
+
+    async def _living(self, caller: Caller, hold_id: UUID) -> Hold:
+        async with self.db.reading() as reading:
+            kept = there(await tables.HOLDS.get(reading, hold_id))
+        caller.must_reach(kept)
+        if kept.expires_at <= self.clock.now():
+            raise NotFound
+        return kept
+
+    async def tidy_holds(self) -> None:
+        """What nobody has taken over. Nothing hangs on when: a lapsed hold is no obstacle, and until it is tidied away
+        its holder may still confirm."""
+        async with self.db.reading() as reading:
+            lapsed = await reading.all(tables.LAPSED, now=self.clock.now() - holds.KEPT)
+        for kept in lapsed:
+            await self.db.retry(self._tidy, kept)
+
+    async def _tidy(self, kept: Hold) -> None:
+        async with self.db.transaction() as tx:
+            await tables.let_go(tx, kept)
+
+    async def place(self, caller: Caller, body: BookAppointment,
+                    work: Callable[[Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
+        """Do this with the time that is asked for, or refuse with what is in the way and the nearest free times.
+        `look_first`: the patient may have a hold. Who has none saves a question."""
+        caller.must_reach(patient_id=body.patient_id, doctor_id=body.doctor_id)
+        patient = await self.patients.card(caller, body.patient_id)
+        by_staff, now = as_staff(caller, body.doctor_id), self.clock.now()
+        async with self.db.reading() as reading:
+            schedule = await tables.SCHEDULES.get(reading, body.doctor_id)
+            # Counted before, not decided by a row: the limit keeps people from hoarding, and if two bookings at once
+            # make it twenty-one, nobody comes to harm. Each of them has a time of its own.
+            open_visits = 0 if by_staff else await count_open(reading, patient.id, now)
+        try:
+            visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
+                                created_by=caller.account_id, open_visits=open_visits,
+                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
+            giving_way = await self._giving_way(visit) if look_first else []
+            if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
+                raise HoldIsGone
+            return await self.taking(visit, partial(work, visit), giving_way)
+        except (SlotNotOffered, HoldIsGone, UniqueViolation) as no:
+            raise await self.instead(no, schedule, patient.id, body.starts_at, body.minutes) from no
+
+    async def taking(self, wanted: Visit, work: Callable[[Sequence[Hold]], Awaitable[T]],
+                     giving_way: Sequence[Hold] = ()) -> T:
+        """Holds give way to the visit when they have lapsed or are the patient's own. `work` ends those it is given in
+        the transaction that takes the time; the rows of `hold` and `occupancy` decide, and this only looks again."""
+        while True:
+            try:
+                return await self.db.retry(work, giving_way)
+            except HeldNoMoreError:
+                giving_way = await self._giving_way(wanted)
+            except UniqueViolation as no:
+                found = await self._giving_way(wanted)
+                if found == [*giving_way] and no.on != tables.ONE_HOLD:
+                    raise   # nobody who is left gives way
+                giving_way = found
+
+    async def _giving_way(self, wanted: Visit) -> list[Hold]:
+        async with self.db.reading() as reading:
+            return await reading.all(tables.GIVING_WAY, now=self.clock.now(), patient_id=wanted.patient_id,
+                                     doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
+
+
+async def make_way(tx: Transaction, giving_way: Sequence[Hold]) -> None:
+    for kept in giving_way:
+        if not await tables.let_go(tx, kept):
+            raise HeldNoMoreError
