@@ -8,6 +8,7 @@ from . import (
     accounts,
     admin,
     appoint,
+    around,
     audit,
     booking,
     desk,
@@ -23,5 +24,5 @@ from . import (
 PAGES: tuple[Pages, ...] = (
     account.pages, patient.pages, booking.pages,                                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
-    desk.pages, register.pages, appoint.pages, visits.pages,                       # the front desk
+    desk.pages, register.pages, around.pages, appoint.pages, visits.pages,         # the front desk
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -28,6 +28,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, Way, told
 from infirmary.web.typed import plain, typed_date
 
+from . import around
 from .desk import ROLES, search
 
 pages = Pages()
@@ -153,13 +154,14 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
         ask(page.caller, patient_id=patient.id, from_=midnight, limit=50),
         ask(page.caller, patient_id=patient.id, to=midnight, newest_first=True, limit=25,
             cursor=page.query.get("past")))
+    hung = await around.around(page, around.at_desk(patient))
     still_open = [one for one in coming.items if one.status in LIVE]
     return await page.render(
         "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page),
         patient=patient, coming=coming.items, past=past.items,
         more="?" + urlencode({"past": past.next_cursor}) if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
-        refusal=_not_closed(page, refusal, still_open, patient) if refusal else None)
+        refusal=_not_closed(page, refusal, still_open, patient) if refusal else None, **hung)
 
 
 def _not_closed(page: Page, refusal: Refusal, open_visits: list[Any], patient: Patient) -> Told:
