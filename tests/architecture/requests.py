@@ -54,7 +54,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
     return keep
 
 
-@asks("identity.me", "identity.sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
+@asks("identity.me", "identity.sessions", "identity.second_factor", "identity.revocations", "identity.jwks", "identity.server_metadata",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
       "reports.hospital", "system.services", "system.parked", "identity.accounts")
@@ -105,12 +105,34 @@ async def change_password(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"current_password": PASSWORD, "new_password": "four brown herons"}}
 
 
+@asks("identity.enroll_totp", about=ONES_OWN)
+async def enroll_totp(world: World, of: Subject) -> dict[str, Any]:
+    await world.usual_password(of.account_id)
+    return {}
+
+
+@asks("identity.confirm_totp", about=ONES_OWN)
+async def confirm_totp(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"code": await world.authenticator(of.account_id, confirmed=False)}}
+
+
+@asks("identity.disable_totp", "identity.renew_recovery_codes", about=ONES_OWN)
+async def with_totp(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"password": PASSWORD, "code": await world.authenticator(of.account_id)}}
+
+
+@asks("identity.reset_second_factor", about=PERSONS)
+async def reset_second_factor(world: World, of: Subject) -> dict[str, Any]:
+    await world.authenticator(of.account_id)
+    return {"path": {"account_id": of.account_id}}
+
+
 @asks("identity.open_account")
 async def open_account(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"email": f"opened.{world.count()}@door.test", "name": "Newly Hired", "roles": ["nurse"]}}
 
 
-@asks("identity.account", about=PERSONS)
+@asks("identity.account", "identity.second_factor_of", about=PERSONS)
 async def account(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"account_id": of.account_id}}
 

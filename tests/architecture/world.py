@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import pyotp
 from argon2 import PasswordHasher
 
 from infirmary.contexts.appointments import tables as visits_kept
@@ -219,8 +220,21 @@ class World:
         return row.id
 
     async def usual_password(self, account_id: UUID) -> None:
+        """And nothing besides it."""
         async with self.house.rooms["identity"].db.transaction() as tx:
             await tx.run(accounts_kept.SET_PASSWORD, key=account_id, hashed=QUICK.hash(PASSWORD))
+            await tx.run(accounts_kept.DROP_TOTP, key=account_id)
+            await tx.run(accounts_kept.DROP_RECOVERY_CODES, key=account_id)
+
+    async def authenticator(self, account_id: UUID, *, confirmed: bool = True) -> str:
+        """An app that the account has, or is about to have; answers the code that it shows."""
+        await self.usual_password(account_id)
+        secret, room = pyotp.random_base32(), self.house.rooms["identity"]
+        if any(account_id == one.id for one in self.accounts.values()):
+            async with room.db.transaction() as tx:
+                accounts_kept.TOTPS.add(tx, accounts_kept.TotpRow(
+                    account_id, room.service.sealed(account_id, secret), self.clock.now() if confirmed else None, 0))
+        return pyotp.TOTP(secret).at(self.clock.now())
 
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""

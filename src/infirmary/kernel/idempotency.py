@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Column, Index, String, Table, bindparam, delete
 
+from . import sealing
 from .database.columns import Id, Json, UtcDateTime
 from .database.rows import Rows
 from .database.statement import Statement
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .database.db import Database
 
 KEPT = timedelta(hours=72)
+SEALED = "sealed"   # the one member of an answer that is kept encrypted
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -68,7 +70,26 @@ async def answer_before(db: Database, once: Once) -> Answered | None:
         found = await reading.one(_before, principal=once.principal, operation=once.operation, key=once.key)
     if found is not None and found.fingerprint != once.fingerprint:
         raise KeyReused
+    if found is not None and isinstance(found.answer, dict) and found.answer.keys() == {SEALED}:
+        raw = sealing.opened(_sealing_key(db.secret), found.answer[SEALED], of=_of(once))
+        return msgspec.structs.replace(found, answer=msgspec.json.decode(raw))
     return found
+
+
+def kept_answer(db: Database, once: Once, answer: Any, *, secret: bool) -> Answered:
+    """The row that `answer_before` finds. What is secret is kept encrypted: a copy of the database does not tell it."""
+    plain = msgspec.to_builtins(answer)
+    kept = ({SEALED: sealing.sealed(_sealing_key(db.secret), msgspec.json.encode(plain), of=_of(once))}
+            if secret else plain)
+    return Answered(once.principal, once.operation, once.key, once.fingerprint, kept, db.clock.now())
+
+
+def _sealing_key(secret: bytes) -> bytes:
+    return hmac.digest(secret, b"sealed answers", hashlib.sha256)
+
+
+def _of(once: Once) -> bytes:
+    return f"{once.principal} {once.operation} {once.key}".encode()
 
 
 async def forget_old_answers(db: Database) -> None:

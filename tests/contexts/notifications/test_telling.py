@@ -16,7 +16,13 @@ from infirmary.contexts.appointments.events import (
     AppointmentRescheduled,
 )
 from infirmary.contexts.identity.contract import ResetLink
-from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.contexts.identity.events import (
+    FactorChange,
+    FactorChanged,
+    PasswordChanged,
+    PasswordResetRequested,
+    RefreshTokenReused,
+)
 from infirmary.contexts.notifications import tables
 from infirmary.contexts.notifications.contract import DeliveryStatus
 from infirmary.kernel.audit import Audited
@@ -200,6 +206,15 @@ async def test_a_reset_that_has_expired_is_not_mailed(desk):
 async def test_what_happens_to_an_account_is_told_to_its_owner(desk, kind, title):
     await desk.hears(kind(aggregate=new_id(), version=1, account_id=okafor.account_id))
     assert [one.title for one in await inbox_of(desk, okafor)] == [title]
+    assert [one.to for one in await deliveries(desk)] == ["o…@infirmary.example"]
+
+
+@pytest.mark.parametrize("change", FactorChange)
+async def test_every_change_of_the_second_factor_is_told_to_its_owner(desk, change):
+    await desk.hears(FactorChanged(aggregate=new_id(), version=1, account_id=okafor.account_id, change=change))
+    [told] = await inbox_of(desk, okafor)
+    assert told.link == "/security"
+    assert told.body.endswith("If it was not you, choose a new password at once, and call us.")
     assert [one.to for one in await deliveries(desk)] == ["o…@infirmary.example"]
 
 

@@ -1,7 +1,9 @@
 """The rules of the door: which passwords will do, which roles go with whom, how long a sign-in lasts, how often to try."""
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
@@ -11,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from uuid import UUID
 
+import pyotp
 from msgspec import UNSET, Struct, structs
 
 from infirmary.kernel.errors import FieldError
@@ -59,6 +62,8 @@ TRIES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
 PER_ADDRESS = Limit(50, timedelta(minutes=15))
 PER_ADDRESS_HERE = Limit(5_000, timedelta(minutes=15))   # this machine, where load tests come from
 TRIES_OVERALL = Limit(1_000, timedelta(minutes=1))
+CODES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
+CODES_IN_A_ROW = Limit(100, timedelta(days=30))   # NIST SP 800-63B, 3.2.2: no more wrong ones than this on end
 MAILS_PER_ACCOUNT = Limit(5, timedelta(minutes=15))
 
 
@@ -146,6 +151,42 @@ def _is_about(password: str, email: str, names: Iterable[str]) -> bool:
     for word in sorted((word for word in own if len(word) >= 3), key=len, reverse=True):
         left = left.replace(word, "")
     return left != password and len(left) < 6
+
+
+# --- second factor ---------------------------------------------------------------------------------------------------
+
+STEP = 30        # seconds that a code is shown for (RFC 6238, 4.1)
+DRIFT = 1        # steps that the phone's clock may be off
+MFA_TOKEN_FOR = timedelta(minutes=5)
+RECOVERY_CODES, RECOVERY_LETTERS = 10, 12   # of 5 bits each
+_MISREAD = str.maketrans("018", "olb")      # no recovery code contains these
+
+
+def matching_step(secret: str, code: str, *, now: datetime) -> int | None:
+    """The time step whose code this is (RFC 6238, 5.2), or None. Whether it was used before, the database knows."""
+    this, totp = int(now.timestamp()) // STEP, pyotp.TOTP(secret, interval=STEP)
+    steps = [step for step in range(this - DRIFT, this + DRIFT + 1)
+             if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode())]
+    return steps[0] if steps else None
+
+
+def as_typed(code: str) -> str:
+    """A code without the spaces and hyphens that people read it by."""
+    return re.sub(r"[\s\-\u2010-\u2015]", "", code).lower()
+
+
+def is_totp(code: str) -> bool:
+    return re.fullmatch("[0-9]{6}", code) is not None
+
+
+def recovery_code(raw: bytes) -> str:
+    """As it is shown: three groups of four letters."""
+    letters = base64.b32encode(raw).decode().lower()[:RECOVERY_LETTERS]
+    return "-".join(letters[at:at + 4] for at in range(0, RECOVERY_LETTERS, 4))
+
+
+def recovery_key(typed: str) -> str:
+    return typed.translate(_MISREAD)
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------

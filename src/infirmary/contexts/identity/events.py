@@ -1,6 +1,7 @@
 """What identity announces."""
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID
 
 from infirmary.kernel.events import Event
@@ -32,3 +33,18 @@ class RefreshTokenReused(Event, frozen=True, kw_only=True):
     """Aggregate: the session, which has been ended. Somebody may hold a copied token."""
 
     account_id: UUID
+
+
+class FactorChange(StrEnum):
+    TOTP_ADDED = "totp_added"
+    TOTP_REMOVED = "totp_removed"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RESET = "reset"   # by the administration
+
+
+class FactorChanged(Event, frozen=True, kw_only=True):
+    """Aggregate: a fresh id per change. The owner is told, in case it was not they who did it."""
+
+    account_id: UUID
+    change: FactorChange

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     or_,
     select,
     update,
@@ -90,6 +91,19 @@ password_reset = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("used_at", UtcDateTime))
 
+totp = Table(
+    "totp", metadata,
+    Column("account_id", Id, ForeignKey("account.id"), primary_key=True),
+    Column("sealed", String(200), nullable=False),     # the secret, encrypted
+    Column("confirmed_at", UtcDateTime),               # none: not in force yet
+    Column("last_step", Integer, nullable=False))      # of the last code used: it and those before are good no more
+
+recovery_code = Table(
+    "recovery_code", metadata,
+    Column("account_id", Id, ForeignKey("account.id"), primary_key=True),
+    Column("code_hash", String(64), primary_key=True),
+    Column("used_at", UtcDateTime))
+
 throttle = Table(
     "throttle", metadata,
     Column("bucket", String(64), primary_key=True),
@@ -149,6 +163,19 @@ class ResetRow(Struct, frozen=True):
     used_at: datetime | None
 
 
+class TotpRow(Struct, frozen=True):
+    account_id: UUID
+    sealed: str
+    confirmed_at: datetime | None
+    last_step: int
+
+
+class RecoveryRow(Struct, frozen=True):
+    account_id: UUID
+    code_hash: str
+    used_at: datetime | None
+
+
 class ThrottleRow(Struct, frozen=True):
     bucket: str
     tries: int
@@ -161,6 +188,8 @@ SESSIONS = Rows(session, SessionRow, version=None)
 REFRESHES = Rows(refresh_token, RefreshRow, key="token_hash", version=None)
 REVOCATIONS = Rows(revocation, RevocationRow, version=None)
 RESETS = Rows(password_reset, ResetRow, version=None)
+TOTPS = Rows(totp, TotpRow, key="account_id", version=None)
+RECOVERY_CODES = Rows(recovery_code, RecoveryRow, key="account_id", version=None)
 THROTTLES = Rows(throttle, ThrottleRow, key="bucket", version=None)
 
 _a = account.c
@@ -214,6 +243,23 @@ USE_RESET = Statement(update(password_reset).where(
     _r.id == bindparam("key"), _r.used_at.is_(None), _r.expires_at > bindparam("now")).values(used_at=bindparam("now")))
 VOID_RESETS = Statement(update(password_reset).where(
     _r.account_id == bindparam("account_id"), _r.used_at.is_(None)).values(used_at=bindparam("now")))
+
+_o = totp.c
+CONFIRM_TOTP = Statement(update(totp).where(
+    _o.account_id == bindparam("key"), _o.confirmed_at.is_(None), _o.sealed == bindparam("seen")).values(
+    confirmed_at=bindparam("now"), last_step=bindparam("step")))
+USE_STEP = Statement(update(totp).where(   # a code is good once: of a hundred who bring it, one finds it unused
+    _o.account_id == bindparam("key"), _o.confirmed_at.is_not(None), _o.last_step < bindparam("step", type_=Integer)).values(
+    last_step=bindparam("step", type_=Integer)))
+DROP_TOTP = Statement(delete(totp).where(_o.account_id == bindparam("key")))
+
+_c = recovery_code.c
+USE_RECOVERY_CODE = Statement(update(recovery_code).where(
+    _c.account_id == bindparam("key"), _c.code_hash == bindparam("code_hash"), _c.used_at.is_(None)).values(
+    used_at=bindparam("now")))
+RECOVERY_LEFT = Query(select(func.count()).select_from(recovery_code).where(
+    _c.account_id == bindparam("key"), _c.used_at.is_(None)), int)
+DROP_RECOVERY_CODES = Statement(delete(recovery_code).where(_c.account_id == bindparam("key")))
 
 _t = throttle.c
 _bucket = _t.bucket == bindparam("key")

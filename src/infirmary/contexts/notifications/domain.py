@@ -24,6 +24,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRescheduled,
     VisitChanged,
 )
+from infirmary.contexts.identity.events import FactorChange
 
 TRIES = 8
 BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a bad night)
@@ -167,6 +168,27 @@ def about_new_password() -> Message:
     return _about_account("password.changed", _("Your password is changed"), _(
         "If that was you, there is nothing to do. If it was not you, ask for a new password at once: that signs out "
         "whoever is in. Then call us."), "/forgot", _("Ask for a new password"))
+
+
+def about_factor(change: FactorChange) -> Message:
+    if_not_you = _("If it was not you, choose a new password at once, and call us.")
+    match change:
+        case FactorChange.TOTP_ADDED:
+            title, meaning = _("An authenticator app is set up for your account"), _(
+                "From now on signing in asks for a code from it, besides your password.")
+        case FactorChange.TOTP_REMOVED:
+            title, meaning = _("The authenticator app is removed from your account"), _(
+                "From now on your password alone signs you in.")
+        case FactorChange.RECOVERY_CODES_RENEWED:
+            title, meaning = _("You have new recovery codes"), _("Those you had before are good no more.")
+        case FactorChange.RECOVERY_CODE_USED:
+            title, meaning = _("A recovery code of yours was used"), _(
+                "It took the place of a code from your authenticator app, and is good no more.")
+        case FactorChange.RESET:
+            title, meaning = _("The second factor of your account is taken off"), _(
+                "The administration did this, because somebody asked for it in your name. From now on your password "
+                "alone signs you in; set up an authenticator app again.")
+    return _about_account("factor.changed", title, f"{meaning} {if_not_you}", "/security", _("Look at how you sign in"))
 
 
 def about_copied_sign_in() -> Message:

@@ -4,7 +4,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from infirmary.contexts.appointments import events as visits
-from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.contexts.identity.events import (
+    FactorChanged,
+    PasswordChanged,
+    PasswordResetRequested,
+    RefreshTokenReused,
+)
 from infirmary.kernel.bus import Reaction
 from infirmary.kernel.events import Event
 
@@ -21,5 +26,6 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.AppointmentCancelled: service.visit_changed,
         PasswordResetRequested: service.reset_requested,
         PasswordChanged: service.password_changed,
+        FactorChanged: service.factor_changed,
         RefreshTokenReused: service.sign_in_copied,
     }

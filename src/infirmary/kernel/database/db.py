@@ -17,7 +17,7 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.clock import Clock, SystemClock
 from infirmary.kernel.events import Event
-from infirmary.kernel.idempotency import ANSWERS, Answered
+from infirmary.kernel.idempotency import ANSWERS, kept_answer
 from infirmary.kernel.outbox import INBOX, OUTBOX, Handled, Stored, kernel_tables
 from infirmary.kernel.request import current
 
@@ -149,12 +149,12 @@ class Transaction(Reading):
             outcome=outcome, actor_id=caller.account_id, actor_name=caller.name, actor_roles=sorted(caller.roles),
             subject_id=subject_id, entity=entity, detail=detail, request_id=request.id, address=request.address))
 
-    def answer(self, value: T) -> T:
-        """The answer of this request, kept under its Idempotency-Key (if it has one) in the same transaction."""
+    def answer(self, value: T, *, secret: bool = False) -> T:
+        """The answer of this request, kept under its Idempotency-Key (if it has one) in the same transaction;
+        encrypted where it is `secret`."""
         once = current.get().once
         if once is not None and once.context == self._db.context:
-            self.add(ANSWERS.insert, [Answered(once.principal, once.operation, once.key, once.fingerprint,
-                                               msgspec.to_builtins(value), self._db.clock.now())])
+            self.add(ANSWERS.insert, [kept_answer(self._db, once, value, secret=secret)])
         return value
 
     async def __aenter__(self) -> Self:

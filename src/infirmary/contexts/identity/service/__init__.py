@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from infirmary.contexts.identity import tables
 
 from .accounts import AccountCare
+from .factors import Factors
 from .keys import Keys
 from .password_care import PasswordCare
 from .registration import Registration
@@ -16,7 +17,7 @@ __all__ = ["IdentityService"]
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, SigningIn, PasswordCare, AccountCare, Keys):
+class IdentityService(Registration, SigningIn, PasswordCare, Factors, AccountCare, Keys):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())

@@ -1,6 +1,7 @@
 """What every part of the service needs: the tools of the house, and the few steps that several use cases share."""
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
@@ -68,8 +69,15 @@ class Base(Identity):
             await self.throttle.take([account, *others])
             return await self.passwords.match(stored, password)
 
-    async def forgiven(self, tx: Transaction, email_key: str) -> None:
-        await self.throttle.forgive(tx, *self.tries_at(email_key))
+    def codes_at(self, email_key: str) -> list[Bucket]:
+        """What counts a code that is tried at this account: as a wrong one, until somebody is let in."""
+        return [self.throttle.bucket(domain.CODES_PER_ACCOUNT, "code", "account", email_key),
+                self.throttle.bucket(domain.CODES_IN_A_ROW, "code", "account", email_key, "in a row")]
+
+    async def forgiven(self, tx: Transaction, email_key: str, *, with_password: bool = True) -> None:
+        """Somebody was let in: the account begins anew, and the try at the password was none at a stranger's."""
+        account, others = self.tries_at(email_key)
+        await self.throttle.forgive(tx, [account, *self.codes_at(email_key)], others if with_password else [])
 
     # --- accounts --------------------------------------------------------------------------------------------------
 
@@ -131,6 +139,10 @@ class Base(Identity):
         tables.RESETS.add(tx, reset)
         if account_id is not None:
             tx.emit(PasswordResetRequested(aggregate=reset.id, version=1, account_id=account_id, invitation=invitation))
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def seen(row: AccountRow, roles: Iterable[Role]) -> Account:

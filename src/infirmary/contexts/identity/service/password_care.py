@@ -22,8 +22,7 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import FieldError, NotFound, TooManyTries
 
-from .base import Base, entity, themselves
-from .signing_in import base64url
+from .base import Base, base64url, entity, themselves
 
 
 class PasswordCare(Base):
@@ -65,7 +64,7 @@ class PasswordCare(Base):
             await tx.run(tables.SET_PASSWORD, key=account.id, hashed=hashed)
             await tx.run(tables.VOID_RESETS, account_id=account.id, now=now)
             await self.end_all_sessions(tx, account.id)
-            await self.throttle.forgive(tx, self.tries_at(account.email_key)[0], [])
+            await self.throttle.forgive(tx, [self.tries_at(account.email_key)[0], *self.codes_at(account.email_key)], [])
             self._tell_of_change(tx, themselves(account), account, "password.reset")
             return tx.answer(Done())
 

@@ -1,7 +1,6 @@
 """Signing in and out: tokens, their renewal, sessions."""
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from uuid import UUID
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import (
     Account,
+    MfaRequired,
     RefreshRefused,
     Revoked,
     Session,
@@ -32,20 +32,24 @@ from infirmary.kernel.request import current
 from infirmary.kernel.tokens import LIFETIME
 from infirmary.language import Role
 
-from .base import Base, entity, seen, themselves
+from .base import base64url, entity, seen, themselves
+from .codes import Codes
 
 TOKEN_BYTES = 32
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 
 
-class SigningIn(Base):
+class SigningIn(Codes):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
         match body.grant_type:
             case "password":
                 _needed(username=body.username, password=body.password)
-                return await self._signed_in(caller, body.username, body.password)
+                return await self._signed_in(caller, body)
+            case "mfa_otp":
+                _needed(mfa_token=body.mfa_token, otp=body.otp)
+                return await self._second_step(caller, body)
             case "refresh_token":
                 _needed(refresh_token=body.refresh_token)
                 renewed = await self.db.retry(self._renewed, body.refresh_token)
@@ -54,28 +58,53 @@ class SigningIn(Base):
                 return renewed
         raise UnsupportedGrant(error="unsupported_grant_type")
 
-    async def _signed_in(self, caller: Caller, email: str, password: str) -> Tokens:
-        email_key = domain.email_key(email)
+    async def _signed_in(self, caller: Caller, body: TokenRequest) -> Tokens:
+        email_key = domain.email_key(body.username)
         async with self.db.reading() as reading:
             account = await reading.one(tables.BY_EMAIL, email_key=email_key)
         known = account if account and account.state is State.ACTIVE else None
         stored = known.password_hash if known else None
-        if not await self.proved(email_key, stored, password) or known is None or stored is None:
+        if not await self.proved(email_key, stored, body.password) or known is None or stored is None:
             # The same work for a name that nobody has: the time it takes must not tell.
             async with self.db.transaction() as tx:
                 tx.audit("session.refused", caller, outcome="refused", entity=entity(account))
             raise WrongCredentials(error="invalid_grant")
-        renewed = await self.passwords.hashed(password) if self.passwords.outdated(stored) else stored
-        tokens = await self.db.retry(self._session_begun, known, stored, renewed)
+        renewed = await self.passwords.hashed(body.password) if self.passwords.outdated(stored) else None
+        return await self._admitted(caller, known, body.otp, with_password=True, renewed=renewed)
+
+    async def _second_step(self, caller: Caller, body: TokenRequest) -> Tokens:
+        known = await self.account_of_mfa_token(body.mfa_token)
+        if known is None:
+            raise WrongCredentials("This took too long, or the password has changed. Sign in again.", error="invalid_grant")
+        return await self._admitted(caller, known, body.otp, with_password=False)
+
+    async def _admitted(self, caller: Caller, known: AccountRow, otp: str, *, with_password: bool,
+                        renewed: str | None = None) -> Tokens:
+        """Whose password is right gets in, unless a code is needed too."""
+        if otp:   # counted before it is looked at, so that a thousand at once are not more than a thousand one by one
+            await self.throttle.take(self.codes_at(known.email_key))
+        try:
+            tokens = await self.db.retry(self._session_begun, known, otp, with_password, renewed)
+        except MfaRequired:
+            async with self.db.transaction() as tx:
+                if with_password:   # it was right; the try stays counted at this account alone
+                    await self.throttle.forgive(tx, [], self.tries_at(known.email_key)[1])
+                if otp:
+                    tx.audit("session.code_refused", caller, outcome="refused", entity=entity(known))
+            raise
         if tokens is None:
             raise WrongCredentials(error="invalid_grant")
         return tokens
 
-    async def _session_begun(self, known: AccountRow, stored: str, renewed: str) -> Tokens | None:
+    async def _session_begun(self, known: AccountRow, otp: str, with_password: bool, renewed: str | None,
+                             ) -> Tokens | None:
         async with self.db.transaction() as tx:
             account = await tx.one(tables.LOCKED, key=known.id)
-            if account is None or account.state is not State.ACTIVE or account.password_hash != stored:
+            if account is None or account.state is not State.ACTIVE or account.password_hash != known.password_hash:
                 return None   # disabled, or given another password, while we were looking
+            factor = await tables.TOTPS.get(tx, account.id)
+            if factor and factor.confirmed_at and not (otp and await self.code_used(tx, factor, account, otp)):
+                raise self._code_wanted(account, otp)
             roles = (await self.roles(tx, account.id))[account.id]
             now, token = self.clock.now(), base64url(secrets.token_bytes(TOKEN_BYTES))
             session = SessionRow(new_id(), account.id, now, now, domain.session_ends(roles, started_at=now, now=now),
@@ -83,11 +112,19 @@ class SigningIn(Base):
             tables.SESSIONS.add(tx, session)
             tables.REFRESHES.add(tx, RefreshRow(digest(token), session.id, None))
             await tx.run(tables.SIGNED_IN, key=account.id, now=now)
-            if renewed != stored:
-                await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=stored, hashed=renewed)
-            await self.forgiven(tx, account.email_key)
+            if renewed is not None:
+                await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=renewed)
+            await self.forgiven(tx, account.email_key, with_password=with_password)
             tx.audit("session.started", themselves(account, roles), entity=f"session/{session.id}")
             return self._tokens(account, roles, session.id, token)
+
+    def _code_wanted(self, account: AccountRow, otp: str) -> MfaRequired:
+        token = self.mfa_token(account)
+        if not otp:
+            return MfaRequired(error="mfa_required", mfa_token=token)
+        return MfaRequired("This code does not match, or was used before. Wait for the next one, or use a recovery code.",
+                           errors=[FieldError("otp", "Type a code that was not used before.")], error="mfa_required",
+                           mfa_token=token)
 
     async def _renewed(self, token: str) -> Tokens | None:
         """The next refresh token is made from the last one, so that whoever lost the answer can ask for it again."""
@@ -185,10 +222,6 @@ class SigningIn(Base):
 
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _needed(**fields: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from msgspec import Struct
@@ -64,10 +64,10 @@ class Throttle:
                     tables.THROTTLES.add(tx, ThrottleRow(bucket.key, 1, now + bucket.window))
 
     @staticmethod
-    async def forgive(tx: Transaction, account: Bucket, others: Iterable[Bucket]) -> None:
-        """It was no failure: the account begins anew, the others get this one try back."""
-        for bucket in sorted([account, *others]):
-            await tx.run(tables.EMPTY if bucket == account else tables.GIVE_BACK, key=bucket.key)
+    async def forgive(tx: Transaction, emptied: Collection[Bucket], others: Iterable[Bucket]) -> None:
+        """It was no failure: what is the account's own begins anew, the others get this one try back."""
+        for bucket in sorted([*emptied, *others]):
+            await tx.run(tables.EMPTY if bucket in emptied else tables.GIVE_BACK, key=bucket.key)
 
 
 def _too_many(wait: timedelta) -> TooManyTries:

@@ -5,7 +5,12 @@ from uuid import UUID
 
 from infirmary.contexts.appointments.events import VisitChanged
 from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
-from infirmary.contexts.identity.events import PasswordChanged, PasswordResetRequested, RefreshTokenReused
+from infirmary.contexts.identity.events import (
+    FactorChanged,
+    PasswordChanged,
+    PasswordResetRequested,
+    RefreshTokenReused,
+)
 from infirmary.contexts.notifications import domain, tables
 from infirmary.contexts.notifications.contract import (
     Channel,
@@ -64,6 +69,9 @@ class NotificationsService(Notifications):
 
     async def password_changed(self, event: PasswordChanged, fact: Fact) -> None:
         await self._warn(event, fact, event.account_id, domain.about_new_password())
+
+    async def factor_changed(self, event: FactorChanged, fact: Fact) -> None:
+        await self._warn(event, fact, event.account_id, domain.about_factor(event.change))
 
     async def sign_in_copied(self, event: RefreshTokenReused, fact: Fact) -> None:
         await self._warn(event, fact, event.account_id, domain.about_copied_sign_in())

@@ -1,0 +1,206 @@
+"""What may be asked about accounts and sign-in."""
+from __future__ import annotations
+
+from uuid import UUID
+
+from infirmary.contexts.patients.contract import BirthDateImpossible
+from infirmary.kernel.access import ANY, ANYONE, Caller
+from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, delete, get, patch, post
+from infirmary.kernel.errors import NotFound, TooManyTries
+from infirmary.language import ADMIN, SELF, SERVICE, STAFF_ROLES, Role, SearchText
+
+from .accounts import (
+    Account,
+    AlreadyLinked,
+    AmendAccount,
+    ChangePassword,
+    EmailTaken,
+    ForgottenPassword,
+    KeySet,
+    LastAdmin,
+    LinkExpired,
+    NewPassword,
+    OpenAccount,
+    Password,
+    Recipient,
+    RefreshRefused,
+    Registered,
+    RegisterPatient,
+    ResetLink,
+    Revoked,
+    RoleNeedsPerson,
+    Secret,
+    ServerMetadata,
+    Session,
+    TokenRequest,
+    Tokens,
+    TokenToRevoke,
+    UnsupportedGrant,
+    WeakPassword,
+    WrongCredentials,
+)
+from .factors import (
+    Code,
+    CodeGiven,
+    DisableTotp,
+    FactorSet,
+    MfaRequired,
+    NoFactor,
+    NothingToConfirm,
+    RecoveryCodes,
+    SecondFactor,
+    TotpEnrolment,
+    WrongCode,
+)
+
+__all__ = [
+    "EVERYBODY",
+    "Account",
+    "AlreadyLinked",
+    "AmendAccount",
+    "ChangePassword",
+    "Code",
+    "CodeGiven",
+    "DisableTotp",
+    "EmailTaken",
+    "FactorSet",
+    "ForgottenPassword",
+    "Identity",
+    "KeySet",
+    "LastAdmin",
+    "LinkExpired",
+    "MfaRequired",
+    "NewPassword",
+    "NoFactor",
+    "NothingToConfirm",
+    "OpenAccount",
+    "Password",
+    "Recipient",
+    "RecoveryCodes",
+    "RefreshRefused",
+    "RegisterPatient",
+    "Registered",
+    "ResetLink",
+    "Revoked",
+    "RoleNeedsPerson",
+    "SecondFactor",
+    "Secret",
+    "ServerMetadata",
+    "Session",
+    "TokenRequest",
+    "TokenToRevoke",
+    "Tokens",
+    "TotpEnrolment",
+    "UnsupportedGrant",
+    "WeakPassword",
+    "WrongCode",
+    "WrongCredentials",
+]
+
+EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)
+
+
+class Identity(Contract, context="identity"):
+    @post("/auth/register", status=201, allow={ANYONE: ANY},
+          refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
+    async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
+        """A patient makes an account, and is entered in the register."""
+
+    @post("/auth/token", allow={ANYONE: ANY},
+          refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TooManyTries])
+    async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
+        """Sign in, or trade a refresh token for new ones (each refresh token is good for one use)."""
+
+    @post("/auth/revoke", allow={ANYONE: ANY})
+    async def revoke(self, caller: Caller, body: TokenToRevoke) -> Done:
+        """Sign out: ends the session the token belongs to. Unknown tokens are fine too."""
+
+    @get("/auth/me", allow=EVERYBODY)
+    async def me(self, caller: Caller) -> Account:
+        """The account that asks."""
+
+    @get("/auth/sessions", allow=EVERYBODY)
+    async def sessions(self, caller: Caller) -> list[Session]:
+        """Where this account is signed in."""
+
+    @delete("/auth/sessions/{session_id}", allow=EVERYBODY, refuses=[NotFound])
+    async def end_session(self, caller: Caller, session_id: UUID) -> Done:
+        """Sign out somewhere else."""
+
+    @post("/auth/password/forgot", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
+    async def forgot_password(self, caller: Caller, body: ForgottenPassword) -> Done:
+        """Send a link for a new password, if there is such an account; the answer is the same either way."""
+
+    @post("/auth/password/reset", allow={ANYONE: ANY}, refuses=[LinkExpired, WeakPassword, TooManyTries])
+    async def reset_password(self, caller: Caller, body: NewPassword) -> Done:
+        """Set a new password with the link from the e-mail; ends every session."""
+
+    @post("/auth/password/change", allow=EVERYBODY, refuses=[WrongCredentials, WeakPassword, TooManyTries])
+    async def change_password(self, caller: Caller, body: ChangePassword) -> Done:
+        """Set a new password, knowing the old one; ends every other session."""
+
+    @get("/auth/mfa", allow=EVERYBODY)
+    async def second_factor(self, caller: Caller) -> SecondFactor:
+        """What signing in to one's own account needs besides the password."""
+
+    @post("/auth/mfa/totp/enroll", allow=EVERYBODY, refuses=[FactorSet])
+    async def enroll_totp(self, caller: Caller) -> TotpEnrolment:
+        """A new secret for an authenticator app (RFC 6238). Nothing changes until `confirm`; asking again replaces it."""
+
+    @post("/auth/mfa/totp/confirm", allow=EVERYBODY, refuses=[WrongCode, NothingToConfirm])
+    async def confirm_totp(self, caller: Caller, body: CodeGiven) -> RecoveryCodes:
+        """The app shows the right code: from now on signing in asks for one."""
+
+    @post("/auth/mfa/totp/disable", allow=EVERYBODY, refuses=[WrongCredentials, NoFactor, TooManyTries])
+    async def disable_totp(self, caller: Caller, body: DisableTotp) -> Done:
+        """Sign in with the password alone again."""
+
+    @post("/auth/mfa/recovery-codes", allow=EVERYBODY, refuses=[NoFactor])
+    async def renew_recovery_codes(self, caller: Caller) -> RecoveryCodes:
+        """Ten new ones; those before are good no more."""
+
+    @get("/accounts", allow={ADMIN: ANY})
+    async def accounts(self, caller: Caller, q: SearchText = "", role: Role | None = None, limit: Limit = 25,
+                       cursor: Cursor | None = None) -> Page[Account]:
+        """Accounts by name or e-mail."""
+
+    @post("/accounts", status=201, allow={ADMIN: ANY}, refuses=[EmailTaken, WeakPassword, RoleNeedsPerson, AlreadyLinked])
+    async def open_account(self, caller: Caller, body: OpenAccount) -> Account:
+        """Make an account for somebody."""
+
+    @get("/accounts/{account_id}", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def account(self, caller: Caller, account_id: UUID) -> Account:
+        """One account."""
+
+    @patch("/accounts/{account_id}", allow={ADMIN: ANY}, refuses=[NotFound, RoleNeedsPerson, LastAdmin, AlreadyLinked])
+    async def amend_account(self, caller: Caller, account_id: UUID, body: AmendAccount, if_match: int) -> Account:
+        """Change name, roles or access. Disabling ends every session within seconds."""
+
+    @get("/accounts/{account_id}/mfa", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def second_factor_of(self, caller: Caller, account_id: UUID) -> SecondFactor:
+        """What signing in to this account needs besides the password."""
+
+    @delete("/accounts/{account_id}/mfa", allow={ADMIN: ANY}, refuses=[NotFound, NoFactor])
+    async def reset_second_factor(self, caller: Caller, account_id: UUID) -> Done:
+        """For somebody who has lost phone and recovery codes: the password alone will do. They are told by e-mail."""
+
+    @get("/accounts/recipients", allow={SERVICE: ANY})
+    async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
+                         account_id: UUID | None = None) -> list[Recipient]:
+        """Who to tell when something concerns this patient, doctor or account."""
+
+    @get("/auth/password/resets/{reset_id}", allow={SERVICE: ANY}, refuses=[LinkExpired])
+    async def reset_link(self, caller: Caller, reset_id: UUID) -> ResetLink:
+        """The link to put into the e-mail; it never travels on the bus."""
+
+    @get("/auth/revocations", allow={SERVICE: ANY})
+    async def revocations(self, caller: Caller) -> list[Revoked]:
+        """Everything revoked that a living token could still claim."""
+
+    @get("/.well-known/jwks.json", allow={ANYONE: ANY})
+    async def jwks(self, caller: Caller) -> KeySet:
+        """The public keys: next, current and previous."""
+
+    @get("/.well-known/openid-configuration", allow={ANYONE: ANY})
+    async def server_metadata(self, caller: Caller) -> ServerMetadata:
+        """Where to sign in, for programs."""
