@@ -1,6 +1,7 @@
 """Sign up, book, be accepted, move, cancel: by real people's browsers, on a phone and on a desktop."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -142,13 +143,36 @@ def test_somebody_else_was_quicker_and_the_page_offers_other_times(visit: Visit)
     for page in pages:
         page.goto(first.base + "/book?q=Haddad")
         page.get_by_role("link", name="Haddad").first.click()
-        page.get_by_role("button", name="Continue").click()
     for page in pages:
-        page.get_by_role("button", name="Book this visit").click()
+        page.get_by_role("button", name="Continue").click()
+    pages[0].get_by_role("button", name="Book this visit").click()
     expect(pages[0].get_by_text("Booked").first).to_be_visible()
     alert = pages[1].get_by_role("alert")
     expect(alert).to_be_visible()
     second.said.clear()   # the browser itself notes the 409
-    alert.get_by_role("link").first.click()
+    alert.get_by_role("button").first.click()
     pages[1].get_by_role("button", name="Book this visit").click()
     expect(pages[1].get_by_text("Booked").first).to_be_visible()
+
+
+def test_a_held_time_counts_down_says_so_aloud_and_can_be_held_again(visit: Visit) -> None:
+    one = visit(PHONE)
+    page = one.sign_in("patient@demo.test")
+    page.goto(one.base + "/book?q=Haddad")
+    page.get_by_role("link", name="Haddad").first.click()
+    page.clock.install()
+    page.get_by_role("button", name="Continue").click()
+    timer, says = page.get_by_role("timer"), page.locator("[data-hold-says]")
+    expect(timer).to_have_text(re.compile(r"^(5:00|4:5\d)$"))
+    expect(says).to_be_empty()
+    page.clock.fast_forward("04:10")
+    expect(says).to_have_text("One minute left to confirm this time.")
+    page.get_by_label("What is it about?").fill("A cough")
+    page.clock.fast_forward("01:00")
+    expect(says).to_have_text("The time is not held for you any more.")
+    expect(timer).to_be_hidden()
+    page.get_by_role("button", name="Hold it again").click()
+    expect(timer).to_be_visible()
+    expect(page.get_by_label("What is it about?")).to_have_value("A cough")
+    page.get_by_role("button", name="Book this visit").click()
+    expect(page.get_by_text("Booked").first).to_be_visible()

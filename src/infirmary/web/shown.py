@@ -19,10 +19,11 @@ MOVABLE = (Status.REQUESTED, Status.BOOKED)
 
 
 class Way(Struct, frozen=True):
-    """A button that leads on."""
+    """A button that leads on; with a `slot`, one of the form around it that asks for this time instead."""
 
     label: str
-    href: str
+    href: str = ""
+    slot: str = ""
 
 
 class Told(Struct, frozen=True):

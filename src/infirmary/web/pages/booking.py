@@ -1,6 +1,7 @@
 """Booking in three steps, each an address of its own: who, when, confirm. Moving a visit is the middle step again."""
 from __future__ import annotations
 
+import contextlib
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,8 @@ from msgspec import Struct
 from infirmary.contexts.appointments.contract import (
     Appointments,
     BookAppointment,
+    Held,
+    HoldSlot,
     NotInThisState,
     Opening,
     RescheduleAppointment,
@@ -38,6 +41,7 @@ from .patient import show_visit, shown
 
 pages = Pages()
 DAYS = 14   # shown at once
+FULL_BAR = 300   # seconds of a hold
 
 
 class SlotChoice(Struct, frozen=True):
@@ -96,15 +100,15 @@ async def when(page: Page) -> Response[Any]:
                         department_id=_uuid(page.query.get("department", "")))
 
 
-async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | None, moving: Any = None,
-                 refusal: Told | None = None, status: int = 200) -> Response[Any]:
-    """The free times, a fortnight at a time; the day chosen in the address, else the first with something free."""
+async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | None, day: date | None = None,
+                 moving: Any = None, refusal: Told | None = None, status: int = 200) -> Response[Any]:
+    """The free times, a fortnight at a time; the day chosen, else the first with something free."""
     openings = [one for one in await page.ask(Appointments).earliest(page.caller)
                 if one.doctor_id == doctor_id or (doctor_id is None and one.department_id == department_id)]
     if not openings:
         raise NotFound
     soonest = openings[0].next
-    wanted = _date(page.query.get("day", "")) or (page.local(soonest.starts_at).date() if soonest else page.today)
+    wanted = day or _date(page.query.get("day", "")) or (page.local(soonest.starts_at).date() if soonest else page.today)
     first = max(_date(page.query.get("from", "")) or min(wanted, page.today + timedelta(days=DAYS * 2)), page.today)
     first = max(page.today, wanted - timedelta(days=3)) if not page.query.get("from") else first
     start = datetime(first.year, first.month, first.day, tzinfo=page.settings.hospital.tz)
@@ -170,22 +174,53 @@ def _groups(page: Page, slots: list[Slot], names: dict[UUID, str], *, several: b
     return [{"name": name, "slots": chosen} for name, chosen in parts.items()]
 
 
+@pages.post("/book/hold", roles=[PATIENT])
+async def hold(page: Page) -> Response[Any]:
+    """Choosing a time keeps it while the patient reads on."""
+    value = page.form.get("instead") or page.form.get("slot", "")
+    reason = page.form.get("reason", "").strip()[:500]
+    slot = slot_of(value)
+    if slot is None:
+        raise NotFound
+    try:
+        held = await page.ask(Appointments).hold(page.caller, HoldSlot(
+            patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1]))
+    except Refusal as refusal:
+        why = told(refusal, _others(page, refusal), icon="clock-x")
+        return await _times(page, doctor_id=slot[0], department_id=None, day=page.local(slot[1]).date(), refusal=why,
+                            status=refusal.status)
+    if reason:   # what was typed does not go into an address
+        return await _confirmation(page, value, key=str(uuid4()), held=held, values={"reason": reason})
+    return page.redirect("/book/confirm?" + urlencode({"slot": value, "hold": held.hold_id}))
+
+
 @pages.get("/book/confirm", roles=[PATIENT])
 async def confirm(page: Page) -> Response[Any]:
-    return await _confirmation(page, page.query.get("slot", ""), key=str(uuid4()))
+    hold_id, held = _uuid(page.query.get("hold", "")), None
+    if hold_id is not None:
+        with contextlib.suppress(NotFound):
+            held = await page.ask(Appointments).held(page.caller, hold_id)
+    return await _confirmation(page, page.query.get("slot", ""), key=str(uuid4()), held=held,
+                               hold_over=hold_id is not None and held is None)
 
 
-async def _confirmation(page: Page, value: str, *, key: str, status: int = 200, refusal: Told | None = None,
-                        values: dict[str, str] | None = None) -> Response[Any]:
+async def _confirmation(page: Page, value: str, *, key: str, held: Held | None = None, hold_over: bool = False,
+                        status: int = 200, refusal: Told | None = None, values: dict[str, str] | None = None,
+                        ) -> Response[Any]:
     slot = slot_of(value)
+    if held is not None and slot != (held.doctor_id, held.starts_at):
+        raise NotFound
     opening = next((one for one in await page.ask(Appointments).earliest(page.caller)
                     if slot and one.doctor_id == slot[0]), None)
     if slot is None or opening is None:
         raise NotFound
-    at = page.local(slot[1])
+    at, now = page.local(slot[1]), page.site.clock.now()
+    left = int((held.expires_at - now).total_seconds()) if held else 0
+    running = held and {"id": held.hold_id, "until": page.local(held.expires_at), "left": left, "of": max(left, FULL_BAR)}
     room = (await page.ask(Staff).doctor(page.caller, slot[0])).room
     return await page.render(
-        "book_confirm.html", status=status, slot=value, key=key, refusal=refusal, values=values or {},
+        "book_confirm.html", status=status, slot=value, key=key, refusal=refusal, values=values or {}, hold=running,
+        hold_over=hold_over,
         back="/book/when?" + urlencode({"doctor": slot[0], "day": at.date()}), needs_answer=opening.accepts_first,
         visit={"starts_at": at, "minutes": opening.visit_minutes, "doctor": opening.doctor_name,
                "department": opening.department_name, "place": room})
@@ -193,16 +228,19 @@ async def _confirmation(page: Page, value: str, *, key: str, status: int = 200, 
 
 @pages.post("/book", roles=[PATIENT])
 async def book(page: Page) -> Response[Any]:
+    if page.form.get("instead"):
+        return await hold(page)
     value, key, reason = page.form.get("slot", ""), page.form.get("key", "")[:64], page.form.get("reason", "").strip()[:500]
     slot = slot_of(value)
     if slot is None:
         raise NotFound
-    body = BookAppointment(patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1], reason=reason)
+    body = BookAppointment(patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1], reason=reason,
+                           hold_id=_uuid(page.form.get("hold", "")))
     try:
         with changed(key=key):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, body)
     except Refusal as refusal:
-        ways = _ways(page, refusal, lambda doctor, at: "/book/confirm?" + urlencode({"slot": slot_value(doctor, at)}))
+        ways = _others(page, refusal)
         ways.append(Way(page.language.gettext("All times"), "/book/when?" + urlencode({"doctor": slot[0]})))
         return await _confirmation(page, value, key=str(uuid4()), status=refusal.status, values={"reason": reason},
                                    refusal=told(refusal, ways, icon="clock-x"))
@@ -213,12 +251,14 @@ async def book(page: Page) -> Response[Any]:
         "day": page.language.day(at.date(), page.today), "time": page.language.time(at)})
 
 
-def _ways(page: Page, refusal: Refusal, address: Any) -> list[Way]:
-    ways = []
-    for doctor, at in alternatives(refusal)[:3]:
-        local = page.local(at)
-        ways.append(Way(f"{page.language.day(local.date(), page.today)}, {page.language.time(local)}", address(doctor, at)))
-    return ways
+def _others(page: Page, refusal: Refusal) -> list[Way]:
+    """The nearest other times, each a button that holds it (or moves the visit to it)."""
+    return [Way(_day_and_time(page, page.local(at)), slot=slot_value(doctor, at))
+            for doctor, at in alternatives(refusal)[:3]]
+
+
+def _day_and_time(page: Page, local: datetime) -> str:
+    return f"{page.language.day(local.date(), page.today)}, {page.language.time(local)}"
 
 
 @pages.get("/visits/{visit_id}/move", roles=[PATIENT])
@@ -237,7 +277,7 @@ async def _move_times(page: Page, *, status: int = 200, refusal: Told | None = N
 
 @pages.post("/visits/{visit_id}/move", roles=[PATIENT])
 async def move(page: Page) -> Response[Any]:
-    slot, visit_id = slot_of(page.form.get("slot", "")), page.id("visit_id")
+    slot, visit_id = slot_of(page.form.get("instead") or page.form.get("slot", "")), page.id("visit_id")
     if slot is None:
         return await _move_times(page, status=422)
     before = await page.ask(Appointments).appointment(page.caller, visit_id)
@@ -247,8 +287,7 @@ async def move(page: Page) -> Response[Any]:
     except NotInThisState as refusal:
         return await show_visit(page, visit_id, refusal=refusal)
     except Refusal as refusal:
-        ways = _ways(page, refusal, lambda _, at: f"/visits/{visit_id}/move?" + urlencode({"day": page.local(at).date()}))
-        return await _move_times(page, status=refusal.status, refusal=told(refusal, ways, icon="clock-x"))
+        return await _move_times(page, status=refusal.status, refusal=told(refusal, _others(page, refusal), icon="clock-x"))
     at = page.local(moved.starts_at)
     return page.redirect(f"/visits/{visit_id}", toast=page.language.gettext("Visit moved to %(day)s, %(time)s.") % {
         "day": page.language.day(at.date(), page.today), "time": page.language.time(at)})

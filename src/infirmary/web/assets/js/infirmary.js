@@ -4,6 +4,7 @@ import "./appearance.js";
 import "./clock.js";
 import "./dialogs.js";
 import "./forms.js";
+import "./hold.js";
 import "./keyboard.js";
 import "./large.js";
 import "./live.js";
