@@ -45,7 +45,8 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the parts find each other when they are separate processes. All empty: one process, which needs none of it."""
+    """How the parts find each other when they are separate processes. All empty: one process, which needs none of it;
+    it may be traced, though."""
 
     bus: str = ""        # kafka://host:port[,host:port]
     registry: str = ""   # etcd://host:port | dns://{service}:8000 | static://identity=http://host:port,patients=...
@@ -54,6 +55,9 @@ class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # Whose word about the client's address is taken (X-Forwarded-For), and who may read /metrics: networks, with commas.
     internal: str = "127.0.0.0/8,::1/128"
     gateway: bool = False   # whether requests come through a gateway, which then names the client
+    # Where traces go: a collector that speaks OTLP over HTTP (http://host:4318). Empty: nothing is traced.
+    traces: Annotated[str, Meta(pattern=r"^(http://[^/@\s]+)?$")] = ""
+    trace_share: Annotated[float, Meta(ge=0, le=1)] = .1   # of the traces, how many are kept
 
 
 class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,6 +13,8 @@ from infirmary.kernel.audit import Audited
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.events import Event, Fact
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 class Painted(Event, frozen=True, kw_only=True):
     """What all paintings say: a shape, never announced itself."""
@@ -59,12 +61,13 @@ def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
 
 def test_facts_as_they_are_sent_fit_what_the_document_says(described: dict[str, Any]) -> None:
     event = PaintedOver(aggregate=new_id(), version=12, colour="blue")
-    fact = Fact(new_id(), PaintedOver.kind, event.aggregate, 12, msgspec.to_builtins(event), "req-7", datetime.now(UTC))
+    fact = Fact(new_id(), PaintedOver.kind, event.aggregate, 12, msgspec.to_builtins(event), "req-7", datetime.now(UTC),
+                TRACEPARENT)
     headers = {name: value.decode() for name, value in headers_of(fact)}
     message = described["components"]["messages"]["toys.PaintedOver"]
     fits(described, message["headers"], headers)
     fits(described, message["payload"], msgspec.json.decode(msgspec.json.encode(fact.body)))
-    for wrong in ({**headers, "ce_type": "toys.Sold"}, {**headers, "ce_sequence": "12"},
+    for wrong in ({**headers, "ce_type": "toys.Sold"}, {**headers, "ce_sequence": "12"}, {**headers, "ce_traceparent": "-"},
                   {name: value for name, value in headers.items() if name != "ce_id"}):
         with pytest.raises(jsonschema_rs.ValidationError):
             fits(described, message["headers"], wrong)
@@ -73,9 +76,9 @@ def test_facts_as_they_are_sent_fit_what_the_document_says(described: dict[str, 
 
 
 def test_the_envelope_gives_back_what_was_put_in() -> None:
-    for request_id in ("", "req-7"):
+    for request_id, traceparent in (("", None), ("req-7", TRACEPARENT)):
         fact = Fact(new_id(), "toys.PaintedOver", new_id(), 2**31 - 1, {"colour": "Grün", "n": [1, None, {"a": True}]},
-                    request_id, datetime(2026, 11, 20, 12, 0, 0, 123456, UTC))
+                    request_id, datetime(2026, 11, 20, 12, 0, 0, 123456, UTC), traceparent)
         assert fact_of(headers_of(fact), msgspec.json.encode(fact.body)) == fact
 
 

@@ -36,6 +36,8 @@ def headers_of(fact: Fact) -> Headers:
                "ce_sequence": f"{fact.version:010}"}
     if fact.request_id:   # attributes are left out rather than empty
         written["ce_requestid"] = fact.request_id
+    if fact.traceparent:
+        written["ce_traceparent"] = fact.traceparent
     return [(name, value.encode()) for name, value in written.items()]
 
 
@@ -43,7 +45,8 @@ def fact_of(headers: Headers, value: bytes) -> Fact:
     """The fact that was sent; KeyError or ValueError when this is none."""
     read = {name: raw.decode() for name, raw in headers}
     return Fact(UUID(read["ce_id"]), read["ce_type"], UUID(read["ce_subject"]), int(read["ce_sequence"]),
-                msgspec.json.decode(value), read.get("ce_requestid", ""), datetime.fromisoformat(read["ce_time"]))
+                msgspec.json.decode(value), read.get("ce_requestid", ""), datetime.fromisoformat(read["ce_time"]),
+                read.get("ce_traceparent"))
 
 
 def document(contexts: Iterable[str], *, title: str, version: str) -> dict[str, Any]:
@@ -101,5 +104,7 @@ _ENVELOPE: dict[str, Any] = {
         "ce_time": _text("When it happened.", format="date-time"),
         "ce_sequence": _text("The version that the fact gave its aggregate.", pattern="^[0-9]{10}$"),
         "ce_requestid": _text("The request that caused it, where there was one."),
+        "ce_traceparent": _text("The span of a trace that announced it, where there was one (W3C).",
+                                pattern="^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
         "ce_parkedby": _text("On `parked-events`: the consumer that could not handle it."),
         "content-type": {"const": "application/json"}}}

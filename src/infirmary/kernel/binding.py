@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream as StreamResponse
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from . import tracing
 from .access import NOBODY, Caller
 from .client import ask_once, ask_service
 from .contract import Contract, File, Operation, Stream, wire_name
@@ -282,4 +283,5 @@ def fault(where: str, error: Exception) -> Refusal:
         case OverflowError():
             return Malformed("A number or a date is out of range.")
     log.error("request_failed", at=where, exc_info=error)
+    tracing.failed(error)
     return Broken()

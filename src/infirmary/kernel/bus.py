@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from . import tracing
 from .database.db import Database
 from .database.errors import AlreadyHandled, OutcomeUnknown, Transient, UniqueViolation
 from .errors import Unavailable
@@ -39,6 +40,13 @@ class Consumer:
         itself is raised even then."""
         mark = current.set(Request(id=fact.request_id))
         try:
+            with tracing.reacting(f"{self.db.context} {fact.kind}", fact.traceparent):
+                return await self._had_effect(fact, last=last)
+        finally:
+            current.reset(mark)
+
+    async def _had_effect(self, fact: Fact, *, last: bool) -> bool:
+        try:
             await self.db.retry(self._react, fact)
         except AlreadyHandled:
             pass
@@ -47,8 +55,6 @@ class Consumer:
                 raise
             await self._park(fact, error)
             return False
-        finally:
-            current.reset(mark)
         return True
 
     async def _react(self, fact: Fact) -> None:
@@ -56,10 +62,11 @@ class Consumer:
 
     async def _park(self, fact: Fact, error: Exception) -> None:
         log.error("fact_parked", context=self.db.context, kind=fact.kind, fact=str(fact.id), error=type(error).__name__)
+        tracing.failed(error)
         try:
             async with self.db.transaction() as tx:
                 PARKED.add(tx, Parked(fact.id, fact.kind, fact.aggregate, fact.version, fact.body, fact.request_id,
-                                      fact.happened_at, self.db.clock.now(), type(error).__name__))
+                                      fact.happened_at, self.db.clock.now(), type(error).__name__, fact.traceparent))
         except UniqueViolation:   # parked before, and delivered again
             pass
 

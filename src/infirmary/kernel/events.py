@@ -35,6 +35,7 @@ class Fact(msgspec.Struct, frozen=True):
     body: Any
     request_id: str
     happened_at: datetime
+    traceparent: str | None = None   # the span that announced it (W3C)
 
     @property
     def event(self) -> Event | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
@@ -15,9 +15,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
 from . import request as context
+from . import tracing
 from .binding import refused
 from .errors import Broken, Malformed, MethodNotAllowed, NoSuchPath, Refusal, TooLarge
 from .telemetry import REQUESTS, SECONDS
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}")
@@ -39,7 +43,8 @@ SECURITY = {
 def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable[[str], bool] | None = None) -> ASGIApp:
     """The ASGI app: routes, and every refusal of the framework itself as problem+json.
 
-    `internal`: addresses (of a gateway, of other services) whose X-Forwarded-For is believed; None: nobody's.
+    `internal`: addresses (of a gateway, of other services) whose X-Forwarded-For and traceparent are believed; None:
+    nobody's.
     """
 
     def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -83,6 +88,7 @@ def _as_refusal(error: Exception) -> Refusal:
         case HTTPException(status_code=status) if status < 500:
             return Malformed()
     log.error("request_failed", exc_info=error)
+    tracing.failed(error)
     return Broken()
 
 
@@ -110,8 +116,10 @@ class Observed:
                                       *((n, v) for n, v in self._security if n not in present)]
             await send(message)
 
+        span: Span | None = None
         try:
-            await self._app(scope, receive, with_headers)
+            with tracing.answering(self._parent(scope) if tracing.on() else None) as span:
+                await self._app(scope, receive, with_headers)
         finally:
             context.current.reset(mark)
             handler = scope.get("route_handler")
@@ -120,16 +128,28 @@ class Observed:
             seconds = perf_counter() - begun
             REQUESTS.labels(name, status).inc()
             SECONDS.labels(name).observe(seconds)
+            if span is not None and name not in QUIET:
+                tracing.done(span, name, status)
             tell = log.debug if name in QUIET else log.info
             tell("request", request_id=request_id, method=scope["method"], operation=name, status=status,
                      ms=round(seconds * 1000, 2))   # the operation, not the path: paths carry ids
 
+    def _parent(self, scope: Scope) -> str | None:
+        """The span that this request is a part of, if one of us says so."""
+        if not self._internal(_peer(scope)):
+            return None
+        return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
+
     def _address(self, scope: Scope) -> str:
         """Whose request it is. Only the last address named counts: it was added by the one who is believed."""
-        client = scope.get("client")
-        peer = client[0] if client else ""
+        peer = _peer(scope)
         if not self._internal(peer):
             return peer
         named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         last = named[-1].rpartition(b",")[2].strip().decode("latin-1") if named else ""
         return last if _ADDRESS.fullmatch(last) else peer
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -58,6 +58,7 @@ outbox = Table(
     Column("published_at", UtcDateTime),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime, nullable=False),
+    Column("traceparent", String(55)),
     UniqueConstraint("aggregate", "version"),
     # NULLs first and nothing else of interest: the relay's queue is one end of this index on every engine.
     Index("outbox_unpublished", "published_at", "id"))
@@ -77,7 +78,8 @@ parked = Table(
     Column("request_id", String(64), nullable=False),
     Column("happened_at", UtcDateTime, nullable=False),
     Column("parked_at", UtcDateTime, nullable=False),
-    Column("why", Text, nullable=False))
+    Column("why", Text, nullable=False),
+    Column("traceparent", String(55)))
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -91,10 +93,12 @@ class Stored(msgspec.Struct, frozen=True):
     published_at: datetime | None
     attempts: int
     next_at: datetime
+    traceparent: str | None = None
 
     @property
     def fact(self) -> Fact:
-        return Fact(self.id, self.kind, self.aggregate, self.version, self.body, self.request_id, self.happened_at)
+        return Fact(self.id, self.kind, self.aggregate, self.version, self.body, self.request_id, self.happened_at,
+                    self.traceparent)
 
 
 class Handled(msgspec.Struct, frozen=True):
@@ -114,10 +118,12 @@ class Parked(msgspec.Struct, frozen=True):
     happened_at: datetime
     parked_at: datetime
     why: str
+    traceparent: str | None = None
 
     @property
     def fact(self) -> Fact:
-        return Fact(self.id, self.kind, self.aggregate, self.version, self.body, self.request_id, self.happened_at)
+        return Fact(self.id, self.kind, self.aggregate, self.version, self.body, self.request_id, self.happened_at,
+                    self.traceparent)
 
 
 OUTBOX = Rows(outbox, Stored, version=None)

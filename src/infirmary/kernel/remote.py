@@ -17,6 +17,7 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 
+from . import tracing
 from .access import Caller
 from .client import client_of, outside_transaction
 from .contract import Contract, File, Operation, Stream, wire_name
@@ -93,8 +94,10 @@ def over_http(contract: type[C], find: Callable[[], Sequence[str]], http: aiohtt
 
         async def call(self: Any, caller: Caller, *args: Any, **given: Any) -> Any:
             outside_transaction(operation)
-            letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
-            reply, raw = await _answered(letter, peers, http, repeatable=_repeatable(operation, caller))
+            with tracing.asking(operation.id) as span:
+                letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
+                reply, raw = await _answered(letter, peers, http, repeatable=_repeatable(operation, caller))
+                tracing.answered(span, reply.status)
             if reply.status >= 400:
                 raise _refusal(reply.status, raw, reply.headers.get("Retry-After"))
             return File(_file_name(reply), raw) if decode is None else decode(raw or b"{}")
@@ -143,14 +146,16 @@ def _streamed(operation: Operation, peers: Peers, http: aiohttp.ClientSession, s
     async def call(self: Any, caller: Caller, *args: Any, **given: Any) -> Stream:
         """The first answer comes before the stream does, so that a refusal is raised here."""
         outside_transaction(operation)
-        letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
-        url, breaker = peers.choose(())
-        try:
-            timeout = aiohttp.ClientTimeout(total=None, connect=DEADLINE, sock_read=SILENCE)
-            reply = await http.request(letter.verb, url + letter.path, timeout=timeout, **letter.rest)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            breaker.record(ok=False)
-            raise Unavailable(retry_after=1) from error
+        with tracing.asking(operation.id) as span:
+            letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
+            url, breaker = peers.choose(())
+            try:
+                timeout = aiohttp.ClientTimeout(total=None, connect=DEADLINE, sock_read=SILENCE)
+                reply = await http.request(letter.verb, url + letter.path, timeout=timeout, **letter.rest)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                breaker.record(ok=False)
+                raise Unavailable(retry_after=1) from error
+            tracing.answered(span, reply.status)
         breaker.record(ok=reply.status < 500)
         if reply.status >= 400:
             async with reply:
@@ -177,6 +182,8 @@ def _written(operation: Operation, caller: Caller, given: dict[str, Any], sign: 
     headers = {"X-Request-Id": request.id} if request.id else {}
     if request.address:   # whom it is for; believed only from our own networks
         headers["X-Forwarded-For"] = request.address
+    if parent := tracing.traceparent():
+        headers["traceparent"] = parent
     if token := sign(caller):
         headers["Authorization"] = f"Bearer {token}"
     if given.get("if_match") is not None:

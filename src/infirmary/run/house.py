@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from infirmary import __version__
 from infirmary.contexts.identity.contract import Identity
-from infirmary.kernel import telemetry
+from infirmary.kernel import telemetry, tracing
 from infirmary.kernel.binding import Routes
 from infirmary.kernel.bus import Bus, Consumer, LocalBus
 from infirmary.kernel.client import in_process
@@ -97,6 +97,9 @@ class House:
 
     async def open(self) -> None:
         """Bring every database up to date and build the services; nothing runs by itself yet."""
+        services = self.settings.services
+        if services.traces:   # here, because a thread begins that a fork would not take along
+            tracing.set_up(services.traces, service=f"infirmary-{self._named}", share=services.trace_share)
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         self._master = _master_secret(Path(self.settings.secret_file or self.settings.folder / "secret"))
         ring = KeyRing(self.settings.folder / "keys", self.clock)
@@ -209,6 +212,11 @@ class House:
         return contract.context in self._contexts
 
     @property
+    def _named(self) -> str:
+        """What this process is called among others."""
+        return "-".join(one.name for one in self.contexts) or "web" if self.settings.services.registry else "hospital"
+
+    @property
     def _contexts(self) -> set[str]:
         return {context.name for context in self.contexts}
 
@@ -287,6 +295,8 @@ class House:
             await self.registry.close()
         if self._http is not None:
             await self._http.close()
+        if self.settings.services.traces:
+            await asyncio.to_thread(tracing.end)
 
     @property
     def contracts(self) -> list[type[Contract]]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import Column, ForeignKey, MetaData, String, Table, bindparam, delete, text
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, bindparam, delete, text
 from sqlalchemy.exc import DBAPIError
 
 from infirmary.kernel.database import migrate
@@ -107,6 +107,22 @@ async def test_a_difference_between_the_tables_and_their_migrations_is_found(
     declared.tables["visit"].append_column(Column("room", String(20)))
     found = await check(database_url("small"), declared, model_migrations)
     assert [(one[0], one[3].name) for one in found] == [("add_column", "room")]
+
+
+async def test_what_was_cut_off_between_two_tables_is_finished(database_url: Url, tmp_path: Path) -> None:
+    """MySQL keeps the first."""
+    url = database_url("cut-off")
+    await upgrade(url, a_context(tmp_path, "cut_off", _1=ROOMS))
+    db = await Database.open(url, "cut-off", size=1)
+    await db.driver.run_ddl("ALTER TABLE ward ADD COLUMN floor INTEGER")
+    await db.close()
+    columns = "\n".join(f'add_column("{table}", sa.Column("floor", sa.Integer(), nullable=True))' for table in ("ward", "bed"))
+    scripts = a_context(tmp_path, "cut_off", _1=ROOMS, _2=f"from {migrate.__name__} import add_column\n{columns}")
+    declared = MetaData()
+    for table in rooms.sorted_tables:
+        table.to_metadata(declared).append_column(Column("floor", Integer))
+    assert await check(url, declared, scripts) == []
+    assert await pending(url, scripts) == []
 
 
 async def test_several_processes_that_start_at_once_migrate_once(database_url: Url, model_migrations: Path) -> None:

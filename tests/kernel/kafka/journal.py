@@ -22,6 +22,7 @@ from infirmary.kernel.events import Event, Fact
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, UTC)
 metadata = with_kernel_tables(MetaData())
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Moved(Event, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ class Journal:
 def a_fact(aggregate: UUID | None = None, version: int = 1, *, kind: str = Moved.kind, request_id: str = "req-7") -> Fact:
     aggregate = aggregate or new_id()
     body = {"aggregate": str(aggregate), "version": version, "where": "Zoë’s 🩺"}
-    return Fact(new_id(), kind, aggregate, version, body, request_id, NOON)
+    return Fact(new_id(), kind, aggregate, version, body, request_id, NOON, TRACEPARENT if request_id else None)
 
 
 def facts(aggregates: int, versions: int) -> list[Fact]:

@@ -15,7 +15,7 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.outbox import ATTEMPTS
 
 from .conftest import MakeBus, MakeJournal
-from .journal import a_fact, deliver, facts, retried
+from .journal import TRACEPARENT, a_fact, deliver, facts, retried
 
 TOPIC = "kafka-events"
 
@@ -42,7 +42,8 @@ async def test_what_is_delivered_is_on_the_topic_as_a_cloud_event(at: str, prefi
     assert dict(message.headers()) == {
         "ce_specversion": b"1.0", "ce_id": str(fact.id).encode(), "ce_type": b"kafka.Moved", "ce_source": b"/kafka",
         "ce_subject": str(fact.aggregate).encode(), "ce_time": b"2026-11-20T12:00:00.123456+00:00",
-        "ce_sequence": b"0000000003", "ce_requestid": b"req-7", "content-type": b"application/json"}
+        "ce_sequence": b"0000000003", "ce_requestid": b"req-7", "ce_traceparent": TRACEPARENT.encode(),
+        "content-type": b"application/json"}
     assert message.key() == str(fact.aggregate).encode()
     assert fact_of(message.headers(), message.value()) == fact
 

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import MetaData
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+from infirmary.kernel import tracing
 from infirmary.kernel.access import Caller
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.clock import Clock, SystemClock
@@ -138,7 +139,7 @@ class Transaction(Reading):
         self._facts = True
         now = self._db.clock.now()
         self.add(OUTBOX.insert, [Stored(new_id(), type(event).kind, event.aggregate, event.version, event,
-                                        current.get().id, now, None, 0, now)])
+                                        current.get().id, now, None, 0, now, tracing.traceparent())])
 
     def audit(self, action: str, caller: Caller, *, subject_id: UUID | None = None, entity: str = "",
               outcome: str = "done", **detail: str) -> None:

@@ -32,7 +32,7 @@ from .unique import name_unique
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
-__all__ = ["check", "pending", "upgrade", "write"]
+__all__ = ["add_column", "check", "pending", "upgrade", "write"]
 
 T = TypeVar("T")
 PATIENCE = 60   # seconds to wait for another process that migrates the same database
@@ -78,6 +78,14 @@ async def check(url: str, metadata: MetaData, scripts: Path) -> list[Any]:
     await upgrade(url, scripts)
     return await _connected(url, lambda connection: list(compare_metadata(
         MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)), read_json=json.loads)
+
+
+def add_column(table: str, column: sa.Column[Any]) -> None:
+    """For a revision that does several things: MySQL commits each by itself, and what was cut off is run again."""
+    from alembic import op
+
+    if column.name not in {one["name"] for one in sa.inspect(op.get_bind()).get_columns(table)}:
+        op.add_column(table, column)
 
 
 def write(context: str, message: str) -> Path | None:
