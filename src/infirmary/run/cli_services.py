@@ -19,6 +19,7 @@ from infirmary.settings import Settings, load
 
 from .config import SERVICES
 from .gateway.filters import Rate
+from .gateway.traces import Traces
 from .supervisor import Entry
 
 DATA = click.option("--data", default="data-services", show_default=True, help="Folder for everything it keeps.",
@@ -55,7 +56,9 @@ def gateway(host: str, port: int, certificate: Path | None, key: Path | None, da
     rate = asyncio.run(_rate(settings))
     door = Gateway(known, [*(context.contract for context in CONTEXTS), System, Backstage],
                    folder=settings.folder / "gateway", host=host, port=port, issuer=settings.public_url,
-                   certificate=(certificate, key) if certificate and key else None, rate=rate)
+                   certificate=(certificate, key) if certificate and key else None, rate=rate,
+                   traces=Traces(collector=settings.services.traces, share=settings.services.trace_share)
+                   if settings.services.traces else None)
     sys.exit(asyncio.run(door.run()))
 
 

@@ -14,20 +14,23 @@ from infirmary.kernel.registry import Instance
 from .filters import FILTERS, TYPE, Rate, access_log, given_headers, limit, ready, tokens
 from .replies import local_replies
 from .routes import routes, services_of
+from .traces import Traces, collector, tracing
 
 IDLE_UPSTREAM = "4s"      # shorter than any server of ours keeps a silent connection, so we are the one who hangs up
 CONNECTIONS = 10_000
 
 
 def bootstrap(contracts: Sequence[type[Contract]], *, listen_host: str, port: int, admin_port: int, folder: Path,
-              issuer: str, certificate: tuple[Path, Path] | None = None, rate: Rate) -> dict[str, Any]:
+              issuer: str, certificate: tuple[Path, Path] | None = None, rate: Rate,
+              traces: Traces | None = None) -> dict[str, Any]:
     """All that Envoy reads at its start. Endpoints come later, as files in `folder`/endpoints."""
     return {
         "node": {"id": "gateway", "cluster": "infirmary"},
         "admin": {"address": _address("127.0.0.1", admin_port)},
         "static_resources": {
-            "listeners": [_listener(contracts, _address(listen_host, port), issuer, certificate, rate)],
-            "clusters": [_cluster(service, folder) for service in services_of(contracts)],
+            "listeners": [_listener(contracts, _address(listen_host, port), issuer, certificate, rate, traces)],
+            "clusters": [*(_cluster(service, folder) for service in services_of(contracts)),
+                         *([collector(traces)] if traces else [])],
         },
         "overload_manager": {"resource_monitors": [{
             "name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": {
@@ -56,9 +59,9 @@ def _address(host: str, port: int) -> dict[str, Any]:
 
 
 def _listener(contracts: Sequence[type[Contract]], address: dict[str, Any], issuer: str,
-              certificate: tuple[Path, Path] | None, rate: Rate) -> dict[str, Any]:
+              certificate: tuple[Path, Path] | None, rate: Rate, traces: Traces | None) -> dict[str, Any]:
     chain: dict[str, Any] = {"filters": [{"name": "http", "typed_config": _http(
-        contracts, issuer, rate, secure=certificate is not None)}]}
+        contracts, issuer, rate, traces, secure=certificate is not None)}]}
     if certificate is not None:
         chain["transport_socket"] = _tls(*certificate)
     return {"name": "door", "address": address, "per_connection_buffer_limit_bytes": 1 << 20,
@@ -74,7 +77,8 @@ def _tls(certificate: Path, key: Path) -> dict[str, Any]:
                                   "private_key": {"filename": str(key)}}]}}}
 
 
-def _http(contracts: Sequence[type[Contract]], issuer: str, rate: Rate, *, secure: bool) -> dict[str, Any]:
+def _http(contracts: Sequence[type[Contract]], issuer: str, rate: Rate, traces: Traces | None, *,
+          secure: bool) -> dict[str, Any]:
     return {
         "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "door", "codec_type": "AUTO",
@@ -84,7 +88,8 @@ def _http(contracts: Sequence[type[Contract]], issuer: str, rate: Rate, *, secur
         "early_header_mutation_extensions": [given_headers()],
         "generate_request_id": True, "preserve_external_request_id": True, "always_set_request_id_in_response": True,
         "request_id_extension": {"typed_config": {
-            "@type": f"{TYPE}envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig", "pack_trace_reason": False}},
+            "@type": f"{TYPE}envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig", "pack_trace_reason": False,
+            "use_request_id_for_trace_sampling": False}},
         "normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "server_header_transformation": "PASS_THROUGH",
         "max_request_headers_kb": 32, "request_headers_timeout": "10s", "request_timeout": "60s",
@@ -95,6 +100,7 @@ def _http(contracts: Sequence[type[Contract]], issuer: str, rate: Rate, *, secur
                                    "initial_connection_window_size": 1 << 20},
         "local_reply_config": local_replies(ceil(rate.per_seconds)),
         "access_log": [access_log()],
+        **({"tracing": tracing(traces)} if traces else {}),
         "http_filters": [ready(), limit(rate), tokens(issuer), {"name": "router", "typed_config": {
             "@type": f"{FILTERS}.router.v3.Router", "suppress_envoy_headers": True}}],
         "route_config": {

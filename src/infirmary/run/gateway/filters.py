@@ -13,6 +13,7 @@ FILTERS = f"{TYPE}envoy.extensions.filters.http"
 ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 FROM_A_PROXY = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "forwarded", "x-real-ip",
                 "x-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url")
+FROM_A_TRACE = ("traceparent", "tracestate", "b3", "x-client-trace-id")   # traces begin here
 FROM_US = ("x-infirmary-", "x-envoy-")
 KEPT_ID = "x-infirmary-request-id"
 # As kernel/http.py reads it; its bounds stand outside because {8,64} is too large a pattern for CEL. What is none of
@@ -39,7 +40,7 @@ def given_headers() -> dict[str, Any]:
         "@type": f"{TYPE}envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         "mutations": [
             *({"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}} for prefix in FROM_US),
-            *({"remove": name} for name in FROM_A_PROXY),
+            *({"remove": name} for name in (*FROM_A_PROXY, *FROM_A_TRACE)),
             put("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
             put(KEPT_ID, f"%CEL({OUR_ID})%"), {"remove": "x-request-id"},
             put("x-request-id", f"%REQ({KEPT_ID})%"), {"remove": KEPT_ID},

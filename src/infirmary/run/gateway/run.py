@@ -25,6 +25,7 @@ from infirmary.kernel.registry import Instance, Registry
 from .configuration import bootstrap, endpoints, file_of
 from .filters import Rate
 from .routes import services_of
+from .traces import Traces
 
 log = structlog.get_logger()
 LET_GO = 1.0          # seconds for a balancer before us to see that we are about to stop
@@ -46,12 +47,12 @@ class Gateway:
 
     def __init__(self, registry: Registry, contracts: Sequence[type[Contract]], *, folder: Path, host: str, port: int,
                  issuer: str, admin_port: int = 0, certificate: tuple[Path, Path] | None = None,
-                 rate: Rate | None = None) -> None:
+                 rate: Rate | None = None, traces: Traces | None = None) -> None:
         self._registry, self._folder = registry, folder.resolve()
         self._services = services_of(contracts)
         self._configuration = bootstrap(contracts, listen_host=host, port=port, admin_port=admin_port,
                                         folder=self._folder, issuer=issuer, certificate=certificate,
-                                        rate=rate or Rate())
+                                        rate=rate or Rate(), traces=traces)
         self._written: dict[str, str] = {}
         self._writing = asyncio.Lock()
         self._stop = asyncio.Event()
