@@ -12,6 +12,7 @@ REPLICAS ?= 1
 # Tests that start the hospital as separate services: some thirty processes, so they have a command of their own.
 SEPARATE := tests/separate tests/chaos/test_chaos.py
 DB ?= postgresql
+TRACES ?=
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +20,8 @@ help: ## Show this list
 run: $(VENV)/.installed assets ## Start the hospital with its demo (PORT=8123 DATA=./elsewhere)
 	@$(BIN)/infirmary demo --port $(PORT) --data $(DATA)
 
-up: $(VENV)/.services assets ## Start it as separate services (PORT, DATA, REPLICAS=2, DB=postgresql|mariadb)
+up: export INFIRMARY_SERVICES__TRACES = $(TRACES)
+up: $(VENV)/.services assets ## Start it as separate services (PORT, DATA, REPLICAS=2, DB=postgresql|mariadb, TRACES=http://host:4318)
 	@deploy/kafka/fetch.sh build/kafka
 	@$(BIN)/infirmary up --port $(PORT) --data $(DATA) --replicas $(REPLICAS) --db $(DB)
 

@@ -37,6 +37,7 @@ database: {to: [{ipBlock: {cidr: 192.0.2.0/28}}]}
 kafka: {brokers: "kafka-0:9092,kafka-1:9092", to: [{namespaceSelector: {matchLabels: {name: kafka}}}]}
 keys: {storageClassName: shared, size: 32Mi}
 network: {egress: [{ports: [{port: 4317}]}]}
+traces: {collector: "http://collector:4318", share: 0.5, to: [{namespaceSelector: {matchLabels: {name: telemetry}}}]}
 monitoring: {enabled: true, labels: {release: prometheus}}
 ingress: {enabled: true, className: public, host: hospital.example.org, tlsSecret: ingress-tls}
 gateway: {tlsSecret: hospital-tls, service: {type: LoadBalancer, port: 443}, from: [{ipBlock: {cidr: 198.51.100.0/24}}]}
@@ -242,10 +243,19 @@ def test_services_reach_those_whose_contracts_they_use_and_nobody_else(resources
         if name != "gateway":
             assert _rules(policies[name], "ingress", "from", lambda port: port == "http") == {
                 other for other in ALL if name in asked_by(other)}, name
-    ports = {name: {one["port"] for rule in policy["spec"].get("egress", []) for one in rule["ports"]} - {53, 4317}
+    ports = {name: {one["port"] for rule in policy["spec"].get("egress", []) for one in rule["ports"]} - {53, 4317, 4318}
              for name, policy in policies.items()}
     assert ports == {**{name: {8000, 5432, 9092} for name in NAMES}, "notifications": {8000, 5432, 9092, 587},
                      "web": {8000, 9092}, "gateway": {8000}, "migrate": {5432}, "ours-infirmary-default-deny": set()}
+
+
+def test_every_service_sends_its_traces_to_the_collector_that_is_named_and_none_without(values: str, resources: Resources) -> None:
+    for name, pod in pods(resources).items():
+        made = settings.load(Settings, prefix="INFIRMARY", environ=variables(pod["containers"][0], resources)).services
+        assert (made.traces, made.trace_share) == (("http://collector:4318", .5) if values == FULL else ("", .1)), name
+    reach = {name for name, policy in of_kind(resources, "NetworkPolicy").items()
+             for rule in policy["spec"].get("egress", []) if rule["ports"] == [{"port": 4318}] and rule["to"]}
+    assert reach == (set(ALL) if values == FULL else set())
 
 
 def test_only_the_gateway_can_be_reached_from_outside(resources: Resources) -> None:

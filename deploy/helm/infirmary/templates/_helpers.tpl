@@ -39,6 +39,10 @@ INFIRMARY_SERVICES__BUS: {{ printf "kafka://%s" .Values.kafka.brokers | quote }}
 INFIRMARY_SERVICES__REGISTRY: {{ printf "dns://%s-{service}:8000" (include "infirmary.fullname" .) | quote }}
 INFIRMARY_SERVICES__INTERNAL: {{ .Values.network.internal | quote }}
 INFIRMARY_SERVICES__GATEWAY: "true"
+{{- with .Values.traces.collector }}
+INFIRMARY_SERVICES__TRACES: {{ . | quote }}
+INFIRMARY_SERVICES__TRACE_SHARE: {{ $.Values.traces.share | quote }}
+{{- end }}
 {{- if or .Values.live.common .Values.live.services }}
 INFIRMARY_SERVICES__CONFIG: /config
 {{- end }}
