@@ -11,6 +11,8 @@ from sqlalchemy import Dialect
 from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.database.statement import Write
 
+CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
+CLOSES_WITHIN = 1     # it need not be told that we leave
 Row = Iterable[Any]   # a tuple; or an asyncpg Record, which is no Sequence to mypy
 C = TypeVar("C")
 

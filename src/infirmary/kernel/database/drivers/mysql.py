@@ -1,6 +1,7 @@
 """MySQL and MariaDB by asyncmy."""
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +16,8 @@ from sqlalchemy.dialects.mysql.asyncmy import dialect as asyncmy_dialect
 from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
 from infirmary.kernel.database.statement import Write
 
-from . import Pool, Row
+from . import CLOSES_WITHIN, CONNECTS_WITHIN, Pool, Row
 
-CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
 DUPLICATE, DEADLOCK, LOCK_TIMEOUT, CHANGED_UNDER_US = 1062, 1213, 1205, 1020
 LOST = (0, 1927, 2006, 2013, 2055)
 # Keys must be exact: other collations hold "a" and "A", "e" and "é", "a" and "a " to be the same. The database's default
@@ -58,7 +58,11 @@ class MySql:
 
     async def close(self) -> None:
         for cursor in self.pool.drain():
-            await cursor.connection.ensure_closed()
+            try:
+                async with asyncio.timeout(CLOSES_WITHIN):
+                    await cursor.connection.ensure_closed()
+            except OSError:   # nobody answers
+                cursor.connection.close()
 
 
 class _Session:

@@ -1,8 +1,10 @@
 """PostgreSQL by asyncpg."""
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,11 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
 from infirmary.kernel.database.statement import Write
 
-from . import Pool, Row
+from . import CLOSES_WITHIN, CONNECTS_WITHIN, Pool, Row
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
 _REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
@@ -52,7 +53,8 @@ class Postgres:
 
     async def close(self) -> None:
         for connection in self.pool.drain():
-            await connection.close()
+            with suppress(OSError):   # nobody answers: then it is cut
+                await connection.close(timeout=CLOSES_WITHIN)
 
 
 class _Session:
@@ -70,6 +72,9 @@ class _Session:
         connection = self._connection or await self._open()
         try:
             return await connection.fetch(sql, *args)
+        except asyncio.CancelledError:
+            connection.terminate()   # asyncpg would have the next one wait for its end, and that may never come
+            raise
         except _REFUSALS as error:
             raise self._refused(error) from error
 
@@ -77,6 +82,9 @@ class _Session:
         connection = self._connection or await self._open()
         try:
             return await connection.fetchrow(sql, *args)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
         except _REFUSALS as error:
             raise self._refused(error) from error
 
@@ -84,6 +92,9 @@ class _Session:
         connection = self._connection or await self._open()
         try:
             status: str = await connection.execute(sql, *args)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
         except _REFUSALS as error:
             raise self._refused(error) from error
         count = status.rpartition(" ")[2]
@@ -116,7 +127,7 @@ class _Session:
             return
         try:
             if not connection.is_closed() and connection.is_in_transaction():
-                await connection.execute("ROLLBACK")   # asyncpg first waits for a cancelled query to end
+                await connection.execute("ROLLBACK")
         except _REFUSALS:
             connection.terminate()   # the server rolls back what has lost its client
         except BaseException:
