@@ -1,6 +1,6 @@
 # The commands to remember. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-separate check bench chaos assets screenshots lock clean
+.PHONY: help run up down test test-separate races check bench chaos assets screenshots lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,9 @@ test: $(VENV)/.tools assets ## Everything that must hold: lint, types, imports, 
 
 test-separate: $(VENV)/.tools assets ## The same stories, matrix, races and pages through the gateway; a short chaos
 	@$(BIN)/python -m pytest $(SEPARATE)
+
+races: $(VENV)/.tools assets ## The races and the kills at full size: ten thousand attempts, fifty kills, three databases
+	@ATTEMPTS=10000 KILLS=50 $(BIN)/python -m pytest tests/races
 
 check: $(VENV)/.tools ## Lint, types and import contracts
 	@$(BIN)/ruff check src tests bench
