@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from . import request as context
 from . import tracing
 from .binding import refused
+from .deadline import ANSWERED_WITHIN, InTime
 from .errors import Broken, Malformed, MethodNotAllowed, NoSuchPath, Refusal, TooLarge
 from .telemetry import REQUESTS, SECONDS
 
@@ -40,11 +41,12 @@ SECURITY = {
 }
 
 
-def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable[[str], bool] | None = None) -> ASGIApp:
+def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable[[str], bool] | None = None,
+              seconds: float = ANSWERED_WITHIN) -> ASGIApp:
     """The ASGI app: routes, and every refusal of the framework itself as problem+json.
 
     `internal`: addresses (of a gateway, of other services) whose X-Forwarded-For and traceparent are believed; None:
-    nobody's.
+    nobody's. `seconds`: how long a request may wait for its answer.
     """
 
     def refusal_of(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -56,7 +58,7 @@ def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable
     app = Litestar([*_options(handlers), *handlers], openapi_config=None, logging_config=None,
                    exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
                    request_max_body_size=BODY_LIMIT)
-    return Observed(app, internal or (lambda _: False))
+    return Observed(InTime(app, seconds), internal or (lambda _: False))
 
 
 def _options(handlers: Sequence[ControllerRouterHandler]) -> list[HTTPRouteHandler]:

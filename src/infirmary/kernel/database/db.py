@@ -34,6 +34,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 P = ParamSpec("P")
 TRIES = 5
+HANGS = 30.0   # seconds for one piece of work, tries included; nobody waits that long, but relays and jobs must go on
 
 # The task, not a flag: a task started inside a transaction inherits the context, but not the transaction.
 _opened_by: ContextVar[asyncio.Task[Any] | None] = ContextVar("_opened_by", default=None)
@@ -221,13 +222,19 @@ class Database:
 
     async def retry(self, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the whole of `work` again on deadlock, serialization failure or busy: it must do nothing
-        outside its transaction. Never on a unique violation: that is the answer."""
-        for failed in range(1, TRIES):
-            try:
+        outside its transaction. Never on a unique violation: that is the answer. OutcomeUnknown when it hangs."""
+        try:
+            async with asyncio.timeout(HANGS) as patience:
+                for failed in range(1, TRIES):
+                    try:
+                        return await work(*args, **kwargs)
+                    except Transient:
+                        await asyncio.sleep(random.uniform(0, .01 * 2 ** failed))   # noqa: S311 – jitter, not a secret
                 return await work(*args, **kwargs)
-            except Transient:
-                await asyncio.sleep(random.uniform(0, .01 * 2 ** failed))   # noqa: S311 – jitter, not a secret
-        return await work(*args, **kwargs)
+        except TimeoutError as error:
+            if patience.expired():
+                raise OutcomeUnknown(f"no end after {HANGS:.0f} s") from error
+            raise
 
     async def create(self, metadata: MetaData) -> None:
         """For tests and the sandbox; a real schema comes from Alembic."""
