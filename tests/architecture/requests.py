@@ -14,11 +14,12 @@ from uuid import UUID
 from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, HoldSlot, Status
-from infirmary.contexts.identity.contract import Identity
+from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, Patients
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
+from infirmary.language import Role
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.system import Backstage, System
 
@@ -54,7 +55,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
     return keep
 
 
-@asks("identity.me", "identity.sessions", "identity.second_factor", "identity.revocations", "identity.jwks", "identity.server_metadata",
+@asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
       "reports.hospital", "system.services", "system.parked", "identity.accounts")
@@ -108,16 +109,26 @@ async def change_password(world: World, of: Subject) -> dict[str, Any]:
 @asks("identity.enroll_totp", about=ONES_OWN)
 async def enroll_totp(world: World, of: Subject) -> dict[str, Any]:
     await world.usual_password(of.account_id)
+    await world.fresh(of.account_id)
     return {}
+
+
+@asks("identity.step_up", about=ONES_OWN)
+async def step_up(world: World, of: Subject) -> dict[str, Any]:
+    await world.usual_password(of.account_id)
+    await world.fresh(of.account_id)
+    return {"body": {"password": PASSWORD}}
 
 
 @asks("identity.confirm_totp", about=ONES_OWN)
 async def confirm_totp(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
     return {"body": {"code": await world.authenticator(of.account_id, confirmed=False)}}
 
 
 @asks("identity.disable_totp", "identity.renew_recovery_codes", about=ONES_OWN)
 async def with_totp(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
     return {"body": {"password": PASSWORD, "code": await world.authenticator(of.account_id)}}
 
 
@@ -132,7 +143,15 @@ async def open_account(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"email": f"opened.{world.count()}@door.test", "name": "Newly Hired", "roles": ["nurse"]}}
 
 
-@asks("identity.account", "identity.second_factor_of", about=PERSONS)
+@asks("identity.end_sessions_of", "identity.end_session_of")
+async def sessions_of_somebody(world: World, of: Subject) -> dict[str, Any]:
+    """Of an account made for it: those of the askers are still needed."""
+    made = await world.house.ask(Identity).open_account(ROOT, OpenAccount(
+        email=f"signed.in.{world.count()}@door.test", name="Signed In", roles=[Role.NURSE], password=PASSWORD))
+    return {"path": {"account_id": made.id, "session_id": await world.session(made.id)}}
+
+
+@asks("identity.account", "identity.second_factor_of", "identity.sessions_of", about=PERSONS)
 async def account(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"account_id": of.account_id}}
 
@@ -268,7 +287,7 @@ async def matches(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"family_name": of.family_name}, "hides": ("family_name",)}
 
 
-@asks("patients.patient", "patients.card", about=PERSONS)
+@asks("patients.patient", "patients.card", "patients.duplicates", about=PERSONS)
 async def patient(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}}
 

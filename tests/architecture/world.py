@@ -74,6 +74,11 @@ class Subject:
     words: tuple[str, ...]
 
 
+def _session_of(account_id: UUID) -> UUID:
+    """The one that tokens of this account are made for."""
+    return UUID(int=account_id.int ^ 1)
+
+
 @dataclass
 class World:
     house: House
@@ -160,7 +165,8 @@ class World:
             return self.house.trust.sign(service("somewhere"))
         account = self.accounts.get(role)
         subjects = {"patient_id": account.patient_id, "doctor_id": account.doctor_id} if account else {}
-        return self.sign(account.id if account else UUID(int=0), [role], subjects, ago=ago)
+        account_id = account.id if account else UUID(int=0)
+        return self.sign(account_id, [role], subjects, ago=ago, session_id=_session_of(account_id))
 
     def sign(self, account_id: UUID, roles: list[str], subjects: dict[str, UUID | None], *,
              session_id: UUID | None = None, ago: timedelta = timedelta(0)) -> str:
@@ -225,6 +231,15 @@ class World:
             await tx.run(accounts_kept.SET_PASSWORD, key=account_id, hashed=QUICK.hash(PASSWORD))
             await tx.run(accounts_kept.DROP_TOTP, key=account_id)
             await tx.run(accounts_kept.DROP_RECOVERY_CODES, key=account_id)
+
+    async def fresh(self, account_id: UUID) -> None:
+        """The password was given just now where this account is signed in."""
+        now = self.clock.now()
+        if any(account_id == one.id for one in self.accounts.values()):
+            async with self.house.rooms["identity"].db.transaction() as tx:
+                await tx.run(accounts_kept.END, key=_session_of(account_id))
+                accounts_kept.SESSIONS.add(tx, accounts_kept.SessionRow(
+                    _session_of(account_id), account_id, now, now, now + timedelta(hours=1), "192.0.2.1", now))
 
     async def authenticator(self, account_id: UUID, *, confirmed: bool = True) -> str:
         """An app that the account has, or is about to have; answers the code that it shows."""

@@ -69,7 +69,8 @@ session = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),   # unless it is used again before
-    Column("address", String(64), nullable=False))
+    Column("address", String(64), nullable=False),
+    Column("proved_at", UtcDateTime))   # when the password was last given in it
 
 # Used ones stay as long as their session: whoever brings one back holds a copy.
 refresh_token = Table(
@@ -142,6 +143,7 @@ class SessionRow(Struct, frozen=True):
     last_used_at: datetime
     expires_at: datetime
     address: str
+    proved_at: datetime | None = None
 
 
 class RefreshRow(Struct, frozen=True):
@@ -229,7 +231,8 @@ LIVING = SESSIONS.find(_s.account_id == bindparam("account_id"), _s.expires_at >
 OTHERS = Query(select(_s.id).where(_s.account_id == bindparam("account_id"), _s.id != bindparam("keep"))
                .order_by(_s.id), UUID)
 TOUCH = Statement(update(session).where(_s.id == bindparam("key"), _s.expires_at > bindparam("now")).values(
-    last_used_at=bindparam("now"), expires_at=bindparam("until")))
+    last_used_at=bindparam("used"), expires_at=bindparam("until")))
+PROVE = Statement(update(session).where(_s.id == bindparam("key")).values(proved_at=bindparam("now")))
 END = Statement(delete(session).where(_s.id == bindparam("key")))
 END_ALL = Statement(delete(session).where(_s.account_id == bindparam("account_id")))
 USE = Statement(update(refresh_token).where(

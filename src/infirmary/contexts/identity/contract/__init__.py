@@ -49,6 +49,8 @@ from .factors import (
     NothingToConfirm,
     RecoveryCodes,
     SecondFactor,
+    StepUp,
+    StepUpRequired,
     TotpEnrolment,
     WrongCode,
 )
@@ -87,6 +89,8 @@ __all__ = [
     "Secret",
     "ServerMetadata",
     "Session",
+    "StepUp",
+    "StepUpRequired",
     "TokenRequest",
     "TokenToRevoke",
     "Tokens",
@@ -127,6 +131,14 @@ class Identity(Contract, context="identity"):
     async def end_session(self, caller: Caller, session_id: UUID) -> Done:
         """Sign out somewhere else."""
 
+    @delete("/auth/sessions", allow=EVERYBODY)
+    async def end_other_sessions(self, caller: Caller) -> Done:
+        """Sign out everywhere but here."""
+
+    @post("/auth/step-up", allow=EVERYBODY, refuses=[WrongCredentials, TooManyTries])
+    async def step_up(self, caller: Caller, body: StepUp) -> Done:
+        """Give the password again: for ten minutes this sign-in may change how one signs in."""
+
     @post("/auth/password/forgot", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
     async def forgot_password(self, caller: Caller, body: ForgottenPassword) -> Done:
         """Send a link for a new password, if there is such an account; the answer is the same either way."""
@@ -143,11 +155,11 @@ class Identity(Contract, context="identity"):
     async def second_factor(self, caller: Caller) -> SecondFactor:
         """What signing in to one's own account needs besides the password."""
 
-    @post("/auth/mfa/totp/enroll", allow=EVERYBODY, refuses=[FactorSet])
+    @post("/auth/mfa/totp/enroll", allow=EVERYBODY, refuses=[FactorSet, StepUpRequired])
     async def enroll_totp(self, caller: Caller) -> TotpEnrolment:
         """A new secret for an authenticator app (RFC 6238). Nothing changes until `confirm`; asking again replaces it."""
 
-    @post("/auth/mfa/totp/confirm", allow=EVERYBODY, refuses=[WrongCode, NothingToConfirm])
+    @post("/auth/mfa/totp/confirm", allow=EVERYBODY, refuses=[WrongCode, NothingToConfirm, StepUpRequired])
     async def confirm_totp(self, caller: Caller, body: CodeGiven) -> RecoveryCodes:
         """The app shows the right code: from now on signing in asks for one."""
 
@@ -155,7 +167,7 @@ class Identity(Contract, context="identity"):
     async def disable_totp(self, caller: Caller, body: DisableTotp) -> Done:
         """Sign in with the password alone again."""
 
-    @post("/auth/mfa/recovery-codes", allow=EVERYBODY, refuses=[NoFactor])
+    @post("/auth/mfa/recovery-codes", allow=EVERYBODY, refuses=[NoFactor, StepUpRequired])
     async def renew_recovery_codes(self, caller: Caller) -> RecoveryCodes:
         """Ten new ones; those before are good no more."""
 
@@ -183,6 +195,18 @@ class Identity(Contract, context="identity"):
     @delete("/accounts/{account_id}/mfa", allow={ADMIN: ANY}, refuses=[NotFound, NoFactor])
     async def reset_second_factor(self, caller: Caller, account_id: UUID) -> Done:
         """For somebody who has lost phone and recovery codes: the password alone will do. They are told by e-mail."""
+
+    @get("/accounts/{account_id}/sessions", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def sessions_of(self, caller: Caller, account_id: UUID) -> list[Session]:
+        """Where this account is signed in."""
+
+    @delete("/accounts/{account_id}/sessions", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def end_sessions_of(self, caller: Caller, account_id: UUID) -> Done:
+        """Sign this account out everywhere."""
+
+    @delete("/accounts/{account_id}/sessions/{session_id}", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def end_session_of(self, caller: Caller, account_id: UUID, session_id: UUID) -> Done:
+        """Sign this account out in one place."""
 
     @get("/accounts/recipients", allow={SERVICE: ANY})
     async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,

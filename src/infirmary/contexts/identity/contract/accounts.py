@@ -31,7 +31,8 @@ class Registered(Struct, frozen=True):
 
 class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """RFC 6749, sections 4.3 and 6: `password` (username, password) or `refresh_token` (refresh_token). With a second
-    factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`."""
+    factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`. A refresh in the `background`,
+    by a program that nobody need be sitting at, does not keep the sign-in from ending unused."""
 
     grant_type: Annotated[str, Meta(max_length=60)]
     username: Annotated[str, Meta(max_length=254)] = ""
@@ -39,6 +40,7 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     otp: Annotated[str, Meta(max_length=40)] = ""
     mfa_token: Annotated[str, Meta(max_length=200)] = ""
     refresh_token: Annotated[str, Meta(max_length=400)] = ""
+    background: bool = False
     scope: Annotated[str, Meta(max_length=200)] = ""
     client_id: Annotated[str, Meta(max_length=100)] = ""
 

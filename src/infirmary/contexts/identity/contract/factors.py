@@ -54,6 +54,16 @@ class WrongCode(Refusal):
     the phone."""
 
 
+class StepUp(Struct, frozen=True, forbid_unknown_fields=True):
+    password: Password
+
+
+class StepUpRequired(Refusal):
+    """This changes how you sign in, and your password was given too long ago. Send it to /auth/step-up, then repeat."""
+
+    status = 403
+
+
 class FactorSet(Conflict):
     """There is an authenticator app for this account already. Remove it first."""
 

@@ -28,10 +28,10 @@ from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import FieldError, NotFound
 
 from .base import entity
-from .codes import Codes
+from .sessions import Sessions
 
 
-class Factors(Codes):
+class Factors(Sessions):
     async def second_factor(self, caller: Caller) -> SecondFactor:
         caller.must_reach(account_id=caller.account_id)
         return await self._second_factor(caller.account_id)
@@ -40,10 +40,8 @@ class Factors(Codes):
         return await self._second_factor(account_id)
 
     async def _second_factor(self, account_id: UUID | None) -> SecondFactor:
+        account = await self.account_there(account_id)
         async with self.db.reading() as reading:
-            account = await tables.ACCOUNTS.get(reading, account_id)
-            if account is None or account.state is State.PENDING:
-                raise NotFound
             factor = await tables.TOTPS.get(reading, account.id)
             left = await reading.one(tables.RECOVERY_LEFT, key=account.id) or 0
         return SecondFactor(totp_since=factor.confirmed_at if factor else None, recovery_codes_left=left)
@@ -55,6 +53,7 @@ class Factors(Codes):
     async def _enroll(self, caller: Caller, secret: str) -> TotpEnrolment:
         async with self.db.transaction() as tx:
             account = await _locked(tx, caller.account_id)
+            await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor and factor.confirmed_at:
                 raise FactorSet
@@ -72,6 +71,7 @@ class Factors(Codes):
         now = self.clock.now()
         async with self.db.transaction() as tx:
             account = await _locked(tx, caller.account_id)
+            await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or factor.confirmed_at:
                 raise NothingToConfirm
@@ -91,6 +91,7 @@ class Factors(Codes):
     async def _renew_codes(self, caller: Caller, codes: list[str]) -> RecoveryCodes:
         async with self.db.transaction() as tx:
             account = await _locked(tx, caller.account_id)
+            await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or not factor.confirmed_at:
                 raise NoFactor
@@ -105,11 +106,9 @@ class Factors(Codes):
     async def disable_totp(self, caller: Caller, body: DisableTotp) -> Done:
         """One refusal for a wrong password and a wrong code: who holds the phone alone learns nothing of the password."""
         caller.must_reach(account_id=caller.account_id)
+        account = await self.account_there(caller.account_id)
         async with self.db.reading() as reading:
-            account = await tables.ACCOUNTS.get(reading, caller.account_id)
-            factor = await tables.TOTPS.get(reading, caller.account_id)
-        if account is None:
-            raise NotFound
+            factor = await tables.TOTPS.get(reading, account.id)
         if factor is None or not factor.confirmed_at:
             raise NoFactor
         await self.throttle.take(self.codes_at(account.email_key))

@@ -9,11 +9,9 @@ from uuid import UUID
 
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import (
-    Account,
     MfaRequired,
     RefreshRefused,
     Revoked,
-    Session,
     TokenRequest,
     Tokens,
     TokenToRevoke,
@@ -27,19 +25,19 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Transaction
-from infirmary.kernel.errors import FieldError, Malformed, NotFound, NotSignedIn
+from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
 from infirmary.kernel.request import current
 from infirmary.kernel.tokens import LIFETIME
 from infirmary.language import Role
 
-from .base import base64url, entity, seen, themselves
-from .codes import Codes
+from .base import base64url, entity, themselves
+from .sessions import Sessions
 
 TOKEN_BYTES = 32
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 
 
-class SigningIn(Codes):
+class SigningIn(Sessions):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
@@ -52,7 +50,7 @@ class SigningIn(Codes):
                 return await self._second_step(caller, body)
             case "refresh_token":
                 _needed(refresh_token=body.refresh_token)
-                renewed = await self.db.retry(self._renewed, body.refresh_token)
+                renewed = await self.db.retry(self._renewed, body.refresh_token, body.background)
                 if renewed is None:
                     raise RefreshRefused(error="invalid_grant")
                 return renewed
@@ -108,7 +106,7 @@ class SigningIn(Codes):
             roles = (await self.roles(tx, account.id))[account.id]
             now, token = self.clock.now(), base64url(secrets.token_bytes(TOKEN_BYTES))
             session = SessionRow(new_id(), account.id, now, now, domain.session_ends(roles, started_at=now, now=now),
-                                 current.get().address)
+                                 current.get().address, proved_at=now)
             tables.SESSIONS.add(tx, session)
             tables.REFRESHES.add(tx, RefreshRow(digest(token), session.id, None))
             await tx.run(tables.SIGNED_IN, key=account.id, now=now)
@@ -126,21 +124,23 @@ class SigningIn(Codes):
                            errors=[FieldError("otp", "Type a code that was not used before.")], error="mfa_required",
                            mfa_token=token)
 
-    async def _renewed(self, token: str) -> Tokens | None:
+    async def _renewed(self, token: str, background: bool) -> Tokens | None:
         """The next refresh token is made from the last one, so that whoever lost the answer can ask for it again."""
         key, child = digest(token), base64url(self.derived("refresh", token.encode()))
         async with self.db.reading() as reading:
             given = await tables.REFRESHES.get(reading, key)
-            session = await tables.SESSIONS.get(reading, given.session_id) if given else None
-        if session is None:
+            known = await tables.SESSIONS.get(reading, given.session_id) if given else None
+        if known is None:
             return None
         async with self.db.transaction() as tx:
-            account = await tx.one(tables.LOCKED, key=session.account_id)
-            if account is None or account.state is not State.ACTIVE:
+            account = await tx.one(tables.LOCKED, key=known.account_id)
+            session = await tables.SESSIONS.get(tx, known.id)   # as it is now: another may have used it just before
+            if account is None or account.state is not State.ACTIVE or session is None:
                 return None
             roles, now = (await self.roles(tx, account.id))[account.id], self.clock.now()
-            until = domain.session_ends(roles, started_at=session.started_at, now=now)
-            if until <= now or not await tx.run(tables.TOUCH, key=session.id, now=now, until=until):
+            used = session.last_used_at if background else now
+            until = domain.session_ends(roles, started_at=session.started_at, now=used)
+            if until <= now or not await tx.run(tables.TOUCH, key=session.id, now=now, used=used, until=until):
                 return None   # ended, or slept too long
             if await tx.run(tables.USE, key=key, now=now):
                 tables.REFRESHES.add(tx, RefreshRow(digest(child), session.id, None))
@@ -169,7 +169,7 @@ class SigningIn(Codes):
     async def revoke(self, caller: Caller, body: TokenToRevoke) -> Done:
         session_id = await self._session_of(body.token)
         if session_id is not None:
-            await self.db.retry(self._ended, caller, session_id)
+            await self.db.retry(self.ended, caller, session_id)
         return Done()
 
     async def _session_of(self, token: str) -> UUID | None:
@@ -181,38 +181,6 @@ class SigningIn(Codes):
             return self.verifier.read(token).caller.session_id
         except NotSignedIn:
             return None
-
-    async def _ended(self, caller: Caller, session_id: UUID) -> Done:
-        async with self.db.transaction() as tx:
-            session = await tables.SESSIONS.get(tx, session_id)
-            if session is not None and await self.end_session_in(tx, session.id):
-                account = await tables.ACCOUNTS.get(tx, session.account_id)
-                who = themselves(account) if account and caller.account_id is None else caller
-                tx.audit("session.ended", who, entity=f"session/{session.id}")
-            return tx.answer(Done())
-
-    # --- one's own sessions ----------------------------------------------------------------------------------------
-
-    async def me(self, caller: Caller) -> Account:
-        caller.must_reach(account_id=caller.account_id)
-        async with self.db.reading() as reading:
-            account = await tables.ACCOUNTS.get(reading, caller.account_id)
-            if account is None:
-                raise NotFound
-            return seen(account, (await self.roles(reading, account.id))[account.id])
-
-    async def sessions(self, caller: Caller) -> list[Session]:
-        caller.must_reach(account_id=caller.account_id)
-        async with self.db.reading() as reading:
-            living = await reading.all(tables.LIVING, account_id=caller.account_id, now=self.clock.now())
-        return [Session(id=one.id, account_id=one.account_id, started_at=one.started_at, last_used_at=one.last_used_at,
-                        address=one.address, current=one.id == caller.session_id) for one in living]
-
-    async def end_session(self, caller: Caller, session_id: UUID) -> Done:
-        async with self.db.reading() as reading:
-            session = await tables.SESSIONS.get(reading, session_id)
-        caller.must_reach(session)
-        return await self.db.retry(self._ended, caller, session_id)
 
     async def revocations(self, caller: Caller) -> list[Revoked]:
         async with self.db.reading() as reading:
