@@ -103,3 +103,15 @@ async def test_a_visit_is_moved_to_a_time_offered_instead(hospital: Hospital) ->
     assert refused.status == 409
     await visitor.submit(refused.form("/move"), press="08:40")
     assert (await hospital.visit(visit)).starts_at == WEDNESDAY + 40 * MINUTE
+
+
+async def test_all_that_is_in_the_way_is_listed_and_leads_to_ones_own_other_visit(hospital: Hospital) -> None:
+    people, visitor = hospital.people, hospital.visitor(PATIENT)
+    page = await times(visitor, hospital)
+    await hospital.book(people.lan, people.brennan, WEDNESDAY)
+    theirs = await hospital.book(people.rosa, people.okafor, WEDNESDAY)
+    refused = await visitor.submit(page.form("/book/hold"))
+    assert "This time has just gone The doctor has a visit from 08:00 to 08:20." in refused.words
+    assert "You have another visit from 08:00 to 08:20." in refused.words
+    assert refused.links["Open it"] == f"/visits/{theirs.id}"
+    assert "Nothing was booked. These are the nearest free times:" in refused.words

@@ -26,14 +26,22 @@ class Way(Struct, frozen=True):
     slot: str = ""
 
 
+class Item(Struct, frozen=True):
+    """One of several things in the way; `href` leads to it."""
+
+    text: str
+    href: str = ""
+
+
 class Told(Struct, frozen=True):
-    """A refusal in the voice of the pages: what happened, what it means, what to do."""
+    """A refusal in the voice of the pages: what happened, all that is in the way, what it means, what to do."""
 
     title: str
     text: str
     choices: list[Way]
     tone: str = "attention"
     icon: str = "alert-circle"
+    items: list[Item] = []
 
 
 class Choice(Struct, frozen=True, kw_only=True):

@@ -201,13 +201,17 @@ class TestRefusals:
         clinic = every_clinic
         busy_doctor, free_doctor, patient = await clinic.doctor(), await clinic.doctor(), new_id()
         first = await clinic.book(busy_doctor, at(9, 40), minutes=40)
-        await clinic.book(free_doctor, at(9), patient_id=patient, minutes=60)
+        theirs = await clinic.book(free_doctor, at(9), patient_id=patient, minutes=60)
         before = await as_many(clinic)
         with pytest.raises(TimeIsTaken) as refused:
             await clinic.book(busy_doctor, at(9, 20), patient_id=patient, minutes=30)
         assert refused.value.extra["conflicts"] == [
-            {"whose": "doctor", "starts_at": "2027-03-01T09:40:00Z", "ends_at": "2027-03-01T10:20:00Z"},
-            {"whose": "patient", "starts_at": "2027-03-01T09:00:00Z", "ends_at": "2027-03-01T10:00:00Z"}]
+            {"code": "doctor_taken", "whose": "doctor", "starts_at": "2027-03-01T09:40:00Z",
+             "ends_at": "2027-03-01T10:20:00Z",
+             "message": "The doctor is taken at that time. Choose another time, or somebody else."},
+            {"code": "patient_taken", "whose": "patient", "starts_at": "2027-03-01T09:00:00Z",
+             "ends_at": "2027-03-01T10:00:00Z", "appointment_id": str(theirs.id),
+             "message": "The patient has another visit at that time. Move or cancel that one, or choose another time."}]
         assert str(first.patient_id) not in str(refused.value.extra)
         assert str(first.id) not in str(refused.value.extra)
         assert await as_many(clinic) == before, "a refusal leaves nothing behind"

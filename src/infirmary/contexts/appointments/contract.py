@@ -154,16 +154,37 @@ class OpenVisits(Struct, frozen=True):
     count: int
 
 
-class Clash(Struct, frozen=True, kw_only=True):
-    """What blocks: the doctor's or the patient's time, from and until. Never who."""
+class ObstacleCode(StrEnum):
+    RECORD_CLOSED = "record_closed"
+    TOO_MANY_VISITS = "too_many_visits"
+    NO_SUCH_DOCTOR = "no_such_doctor"
+    TIME_PAST = "time_past"
+    DOCTOR_AWAY = "doctor_away"
+    OUTSIDE_HOURS = "outside_hours"
+    BETWEEN_SLOTS = "between_slots"
+    DOCTOR_TAKEN = "doctor_taken"
+    TIME_HELD = "time_held"
+    PATIENT_TAKEN = "patient_taken"
+    PATIENT_OFFERED = "patient_offered"
 
-    whose: str
-    starts_at: Instant
-    ends_at: Instant
+
+class Obstacle(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing in the way, with the way out in its message; refusals have all of them in `conflicts`.
+
+    `whose` time it is (`doctor` or `patient`), from and until, where that is known and may be; never who has it.
+    `appointment_id` is the patient's own other visit, for those who may see it.
+    """
+
+    code: ObstacleCode
+    message: str
+    whose: str = ""
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    appointment_id: UUID | None = None
 
 
 class TimeIsTaken(Conflict):
-    """This time has just gone. `conflicts` says what blocks it, `alternatives` are the nearest free times."""
+    """This time has just gone. `conflicts` says all that blocks it, `alternatives` are the nearest free times."""
 
 
 class HoldIsGone(Conflict):

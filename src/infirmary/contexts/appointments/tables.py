@@ -168,6 +168,7 @@ _FREE = Statement(delete(occupancy).where(
 ONE_HOLD = "hold_holder_id"   # the unique row that a second hold of the same patient runs into
 # Nearly always empty, and never longer than the people who are booking just now.
 _lapsed = hold.c.expires_at <= bindparam("now")
+HOLDS_OF = HOLDS.find(hold.c.id.in_(bindparam("ids", expanding=True)))
 LAPSED = HOLDS.find(_lapsed)
 NO_OBSTACLES = HOLDS.find(or_(_lapsed, hold.c.holder_id == bindparam("patient_id")))
 GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("patient_id"), and_(
@@ -224,6 +225,7 @@ RELOCATE = Statement(update(appointment).where(
 # What is only shown is read as it is shown.
 _shown = [appointment.c[name] for name in Appointment.__struct_fields__]
 SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
+SHOWN_OF = Query(select(*_shown).where(appointment.c.id.in_(bindparam("ids", expanding=True))), Appointment)
 STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
 
 _FILTERS = {

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
-import msgspec
 from litestar import Response
 from msgspec import Struct
 
@@ -15,16 +14,11 @@ from infirmary.contexts.appointments.contract import (
     Appointment,
     Appointments,
     BookAppointment,
-    Clash,
-    DoctorNotAvailable,
     Mode,
     NotInThisState,
     Opening,
-    PatientNotActive,
     RescheduleAppointment,
     Slot,
-    SlotNotOffered,
-    TimeIsPast,
     TimeIsTaken,
 )
 from infirmary.contexts.patients.contract import Patient, Patients
@@ -32,8 +26,9 @@ from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, St
 from infirmary.kernel.request import changed
 from infirmary.language import DOCTOR
 from infirmary.web import deeds, forms
+from infirmary.web.obstacles import told_in_full
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import LIVE, Told, alternatives, slot_of, slot_value, told
+from infirmary.web.shown import LIVE, Told, alternatives, slot_of, slot_value
 from infirmary.web.typed import a_day, an_id, monday, plain, typed_clock
 
 from . import diary, doctor, visits
@@ -311,35 +306,10 @@ async def _booked_already(page: Page, wish: Wish) -> Appointment | None:
 
 async def _said(page: Page, wish: Wish, refusal: Refusal) -> Told | None:
     _ = page.language.gettext
-    nothing = _("The visit stays where it is.") if wish.visit else _("Nothing was booked.")
-    now_what = _("These are the nearest free times:") if alternatives(refusal) else _("Choose another day.")
     match refusal:
-        case TimeIsTaken():
-            text = " ".join([*_clashes(page, wish, refusal), nothing, now_what])
-            return Told(_("This time has just gone"), text, [], icon="clock-x")
-        case SlotNotOffered():
-            return Told(_("This time lies outside the hours"), f"{nothing} {now_what}", [], icon="clock-x")
-        case TimeIsPast():
-            return Told(_("This time has passed"), _("Choose one that is still to come."), [], icon="clock-x")
-        case DoctorNotAvailable():
-            text = f"{nothing} {_('Choose somebody else.')}"
-            return Told(_("This doctor takes no visits any more"), text, [], icon="user-off")
-        case PatientNotActive():
-            return Told(_("This record is closed"), _("No visit can be booked with it."), [], icon="lock")
         case Malformed():
             return None
         case StaleVersion() | NotInThisState() if wish.visit:
             return await deeds.why_not(page, refusal, wish.visit)
-    return told(refusal)
-
-
-def _clashes(page: Page, wish: Wish, refusal: TimeIsTaken) -> list[str]:
-    """Whose time is taken; never by whom."""
-    _, speaks = page.language.gettext, page.language
-    said = []
-    for one in msgspec.convert(refusal.extra.get("conflicts", []), list[Clash]):
-        words = _("%(patient)s has another visit from %(from)s to %(to)s.") if one.whose == "patient" else _(
-            "The doctor has a visit from %(from)s to %(to)s.")
-        said.append(words % {"patient": wish.patient_name, "from": speaks.time(page.local(one.starts_at)),
-                             "to": speaks.time(page.local(one.ends_at))})
-    return said
+    kept = _("The visit stays where it is.") if wish.visit else _("Nothing was booked.")
+    return told_in_full(page, refusal, kept=kept, visits_at=f"{wish.base}/visits", patient=wish.patient_name)

@@ -24,6 +24,7 @@ from infirmary.contexts.staff.contract import Staff
 from infirmary.kernel.errors import NotFound, Refusal
 from infirmary.kernel.request import changed
 from infirmary.language import PATIENT
+from infirmary.web.obstacles import told_in_full
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import (
     Told,
@@ -34,7 +35,6 @@ from infirmary.web.shown import (
     initials,
     slot_of,
     slot_value,
-    told,
 )
 
 from .patient import show_visit, shown
@@ -186,7 +186,7 @@ async def hold(page: Page) -> Response[Any]:
         held = await page.ask(Appointments).hold(page.caller, HoldSlot(
             patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1]))
     except Refusal as refusal:
-        why = told(refusal, _others(page, refusal), icon="clock-x")
+        why = _why_not(page, refusal, _others(page, refusal))
         return await _times(page, doctor_id=slot[0], department_id=None, day=page.local(slot[1]).date(), refusal=why,
                             status=refusal.status)
     if reason:   # what was typed does not go into an address
@@ -243,12 +243,16 @@ async def book(page: Page) -> Response[Any]:
         ways = _others(page, refusal)
         ways.append(Way(page.language.gettext("All times"), "/book/when?" + urlencode({"doctor": slot[0]})))
         return await _confirmation(page, value, key=str(uuid4()), status=refusal.status, values={"reason": reason},
-                                   refusal=told(refusal, ways, icon="clock-x"))
+                                   refusal=_why_not(page, refusal, ways))
     words = page.language.gettext("Asked for %(day)s, %(time)s. We tell you when the department has answered.") \
         if made.status.value == "requested" else page.language.gettext("Booked for %(day)s, %(time)s.")
     at = page.local(made.starts_at)
     return page.redirect(f"/visits/{made.id}", toast=words % {
         "day": page.language.day(at.date(), page.today), "time": page.language.time(at)})
+
+
+def _why_not(page: Page, refusal: Refusal, ways: list[Way]) -> Told:
+    return told_in_full(page, refusal, kept=page.language.gettext("Nothing was booked."), visits_at="/visits", ways=ways)
 
 
 def _others(page: Page, refusal: Refusal) -> list[Way]:
@@ -287,7 +291,9 @@ async def move(page: Page) -> Response[Any]:
     except NotInThisState as refusal:
         return await show_visit(page, visit_id, refusal=refusal)
     except Refusal as refusal:
-        return await _move_times(page, status=refusal.status, refusal=told(refusal, _others(page, refusal), icon="clock-x"))
+        why = told_in_full(page, refusal, kept=page.language.gettext("The visit stays where it is."), visits_at="/visits",
+                           ways=_others(page, refusal))
+        return await _move_times(page, status=refusal.status, refusal=why)
     at = page.local(moved.starts_at)
     return page.redirect(f"/visits/{visit_id}", toast=page.language.gettext("Visit moved to %(day)s, %(time)s.") % {
         "day": page.language.day(at.date(), page.today), "time": page.language.time(at)})

@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from infirmary.contexts.appointments.contract import Clash, Slot
+from infirmary.contexts.appointments.contract import Slot
 from infirmary.contexts.staff.events import ScheduleChanged
 
 DAY = 86_400
 GRAIN = 300     # time is occupied in these; every offset of a living zone is a multiple, so visits never share one
 PROBE = 2 * DAY   # no zone has changed its clocks twice within so short a time (a test looks at all of them)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FORESEEN = timedelta(days=3660)   # hours are not reckoned for times further away than this, before or after
 SHOWN = 5       # alternatives in a refusal
 
 
@@ -142,17 +143,17 @@ def open_times(schedule: Schedule, since: int, until: int, zone: ZoneInfo) -> li
 
 
 def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: AbstractSet[int] = frozenset(),
-         minutes: int | None = None) -> Iterator[Slot]:
+         minutes: int | None = None, *, leave: bool = True) -> Iterator[Slot]:
     """The times that patients are offered and that begin in [since, until), without those that touch a busy grain.
 
     They lie `visit_minutes` + `buffer_minutes` apart from the start of each opening. `minutes`: places on the same
-    grid for a visit of another length.
+    grid for a visit of another length. Without `leave`: as if the doctor were never away.
     """
     first, last = -(-_micro(since) // 1_000_000), -(-_micro(until) // 1_000_000)
     length, step = (minutes or schedule.visit_minutes) * 60, (schedule.visit_minutes + schedule.buffer_minutes) * 60
     lasting = timedelta(seconds=length)
     for piece in open_times(schedule, first, last, zone):
-        away = _touching(schedule.away, piece.begins, piece.ends)
+        away = _touching(schedule.away, piece.begins, piece.ends) if leave else []
         skipped = max(0, -((piece.begins - first) // step))
         for begins in range(piece.begins + skipped * step, min(piece.ends - length + 1, last), step):
             if busy and not busy.isdisjoint(range(begins // GRAIN, -(-(begins + length) // GRAIN))):
@@ -162,12 +163,15 @@ def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, b
                 yield Slot(schedule.doctor_id, starts_at, starts_at + lasting)
 
 
-def sees_patients(schedule: Schedule, begins: datetime, ends: datetime, zone: ZoneInfo) -> bool:
-    """Whether all of this time lies within the hours and touches no leave. Openings that meet, as at midnight, count
-    as one."""
+def leave_at(schedule: Schedule, begins: datetime, ends: datetime) -> tuple[datetime, datetime] | None:
+    """The first leave that this time touches."""
+    away = _touching(schedule.away, seconds(begins), seconds(ends))
+    return (instant(away[0][0]), instant(away[0][1])) if away else None
+
+
+def opens(schedule: Schedule, begins: datetime, ends: datetime, zone: ZoneInfo) -> bool:
+    """Whether all of this time lies within the hours. Openings that meet, as at midnight, count as one."""
     reached, until = seconds(begins), seconds(ends)
-    if _touching(schedule.away, reached, until):
-        return False
     for piece in open_times(schedule, reached, until, zone):
         if piece.begins <= reached:
             reached = piece.ends
@@ -187,7 +191,7 @@ def nearest(schedule: Schedule, wanted: datetime, minutes: int | None, now: date
     return sorted(found, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
 
 
-def clashes(whose: str, wanted: range, busy: AbstractSet[int]) -> list[Clash]:
+def clashes(wanted: range, busy: AbstractSet[int]) -> list[tuple[datetime, datetime]]:
     """The busy stretches that touch the wanted time, each as long as it lasts; never who makes it busy."""
     found, reached = [], -1
     for grain in wanted:
@@ -198,7 +202,7 @@ def clashes(whose: str, wanted: range, busy: AbstractSet[int]) -> list[Clash]:
             begins -= 1
         while reached + 1 in busy:
             reached += 1
-        found.append(Clash(whose=whose, starts_at=instant(begins * GRAIN), ends_at=instant((reached + 1) * GRAIN)))
+        found.append((instant(begins * GRAIN), instant((reached + 1) * GRAIN)))
     return found
 
 

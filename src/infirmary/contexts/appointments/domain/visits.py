@@ -15,22 +15,20 @@ from infirmary.contexts.appointments import events
 from infirmary.contexts.appointments.contract import (
     Appointment,
     BookAppointment,
-    DoctorNotAvailable,
     Mode,
     NotInThisState,
-    PatientNotActive,
+    Obstacle,
+    ObstacleCode,
     RescheduleAppointment,
-    SlotNotOffered,
     Status,
-    TimeIsPast,
     TooEarly,
-    TooManyVisits,
 )
 from infirmary.contexts.patients.contract import PatientCard
 from infirmary.kernel.errors import FieldError, Malformed
 
 from . import hours
 from .hours import Schedule
+from .obstacles import in_time, obstacle, refusal
 
 E = TypeVar("E", bound=events.VisitChanged)
 
@@ -85,12 +83,11 @@ NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNot
 def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
          created_by: UUID | None, open_visits: int, most_open: int, now: datetime, zone: ZoneInfo) -> Visit:
     """The visit as asked for, or a refusal. Whether the time is still free is not decided here."""
-    if patient.retired:
-        raise PatientNotActive
+    found = [obstacle(ObstacleCode.RECORD_CLOSED)] if patient.retired else []
     if not by_staff and open_visits >= most_open:
-        raise TooManyVisits
-    schedule = _available(schedule)
-    starts_at, ends_at = _time(schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now, zone=zone)
+        found.append(obstacle(ObstacleCode.TOO_MANY_VISITS))
+    schedule, starts_at, ends_at = _time(found, schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now,
+                                         zone=zone)
     return Visit(
         visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
         schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
@@ -102,9 +99,8 @@ def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule
                 zone: ZoneInfo) -> Visit:
     """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
     _must_be_in(visit, CANCEL.before, "moved")
-    schedule = _available(schedule)
     minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
-    starts_at, ends_at = _time(schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    schedule, starts_at, ends_at = _time([], schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
     return replace(
         visit, doctor_id=schedule.doctor_id, doctor_name=schedule.doctor_name, department_id=schedule.department_id,
         department_name=schedule.department_name, starts_at=starts_at, ends_at=ends_at,
@@ -155,12 +151,6 @@ def _shared(into: type[Struct]) -> tuple[list[str], attrgetter[Any]]:
     return names, attrgetter(*names)
 
 
-def _available(schedule: Schedule | None) -> Schedule:
-    if schedule is None or not schedule.active:
-        raise DoctorNotAvailable
-    return schedule
-
-
 def _first_status(schedule: Schedule, *, by_staff: bool) -> Status:
     return Status.REQUESTED if schedule.accepts_first and not by_staff else Status.BOOKED
 
@@ -172,21 +162,13 @@ def _must_be_in(visit: Visit, states: tuple[Status, ...], done: str) -> None:
                              "Look at it again before you go on.", visit_status=visit.status.value)
 
 
-def _time(schedule: Schedule, starts_at: datetime, minutes: int | None, *, by_staff: bool, now: datetime,
-          zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """From and until. Patients take a slot as it is offered; staff any five minutes within the hours."""
-    starts_at = starts_at.astimezone(UTC)
-    if starts_at < now:
-        raise TimeIsPast
-    if by_staff:
-        ends_at = starts_at + timedelta(minutes=minutes or schedule.visit_minutes)
-        aligned = starts_at == hours.instant(hours.seconds(starts_at) // hours.GRAIN * hours.GRAIN)
-        if aligned and hours.sees_patients(schedule, starts_at, ends_at, zone):
-            return starts_at, ends_at
-        raise SlotNotOffered
-    if minutes is not None:
+def _time(found: list[Obstacle], schedule: Schedule | None, starts_at: datetime, minutes: int | None, *, by_staff: bool,
+          now: datetime, zone: ZoneInfo) -> tuple[Schedule, datetime, datetime]:
+    """Whose hours, from and until; refuses with what was found before and all that is in the way of the time."""
+    if minutes is not None and not by_staff:
         raise Malformed(errors=[FieldError("minutes", "Leave this out: a visit lasts as long as its slot.")])
-    for slot in hours.free(schedule, starts_at, starts_at + timedelta(seconds=1), zone):
-        if slot.starts_at == starts_at:
-            return slot.starts_at, slot.ends_at
-    raise SlotNotOffered
+    starts_at = starts_at.astimezone(UTC)
+    found += in_time(schedule, starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    if found or schedule is None:
+        raise refusal(found)
+    return schedule, starts_at, starts_at + timedelta(minutes=minutes or schedule.visit_minutes)

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from .announced import Announced
 from .booking import Booking
+from .free_times import FreeTimes
 from .looking import Looking
 from .steps import Steps
 
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(Booking, Steps, Looking, Announced):
+class AppointmentsService(FreeTimes, Booking, Steps, Looking, Announced):
     """All of the contract."""

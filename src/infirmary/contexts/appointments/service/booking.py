@@ -11,18 +11,17 @@ from infirmary.contexts.appointments.contract import (
     Appointment,
     BookAppointment,
     RescheduleAppointment,
-    SlotNotOffered,
     Status,
 )
 from infirmary.contexts.appointments.domain import hours, visits
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
-from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import StaleVersion
 
 from .base import as_staff, recorded
 from .holding import Holding, make_way
+from .instead import BLOCKED
 
 
 class Booking(Holding):
@@ -56,8 +55,8 @@ class Booking(Holding):
                 return await self.taking(new, partial(self._reschedule, caller, visit, new))
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
-            except (SlotNotOffered, UniqueViolation) as no:
-                raise await self.instead(no, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
+            except BLOCKED as no:
+                raise await self.instead(no, caller, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
     async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
         """The new time is taken before the old one is given back: who is refused keeps what they have."""

@@ -2,33 +2,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
-
-from msgspec import to_builtins
 
 from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import (
-    HoldIsGone,
     Opening,
     Slot,
-    SlotNotOffered,
     Slots,
-    TimeIsTaken,
 )
-from infirmary.contexts.appointments.domain import hours, visits
-from infirmary.contexts.appointments.domain.hours import Schedule
+from infirmary.contexts.appointments.domain import hours
 from infirmary.kernel.access import Caller
-from infirmary.kernel.database.errors import UniqueViolation
-from infirmary.kernel.errors import FieldError, Malformed, Refusal
+from infirmary.kernel.errors import FieldError, Malformed
 from infirmary.language import OWN
 
 from .base import Base, busy_grains, there
 
 LONGEST_QUESTION = timedelta(days=62, hours=2)   # days of wall time may be longer than 24 hours
 LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest of the month need not be read for them
-LOOKED_AROUND = (2, 14, 62)
-WHO_IS_TAKEN = {"doctor": "The doctor is taken at that time.", "patient": "The patient has another visit at that time."}
 
 
 class FreeTimes(Base):
@@ -73,40 +63,3 @@ class FreeTimes(Base):
             department_id=one.department_id, department_name=one.department_name, visit_minutes=one.visit_minutes,
             accepts_first=one.accepts_first, next=found.get(one.doctor_id)) for one in schedules]
         return sorted(openings, key=lambda one: (one.next is None, one.next and one.next.starts_at, one.doctor_name))
-
-    async def instead(self, no: SlotNotOffered | HoldIsGone | UniqueViolation, schedule: Schedule | None, patient_id: UUID,
-                       wanted: datetime, minutes: int | None, own: UUID | None = None) -> Exception:
-        """The refusal with what blocks, and the nearest times that are free for doctor and patient."""
-        if schedule is None or (isinstance(no, UniqueViolation) and no.on != tables.occupancy.name):
-            return no
-        whose = {"doctor": schedule.doctor_id, "patient": patient_id}
-        if isinstance(no, HoldIsGone):
-            return await self._offering(HoldIsGone, "This time is not held any more.", whose, schedule, wanted, minutes)
-        if isinstance(no, SlotNotOffered):
-            return await self._offering(SlotNotOffered, "The doctor does not see patients at that time.", whose, schedule,
-                                        wanted, minutes)
-        time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
-        around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
-        async with self.db.reading() as reading:
-            rows = await reading.all(tables.OCCUPIED, resources=list(whose.values()), since=time.start - around,
-                                     until=time.stop + around)
-        conflicts = [clash for who, resource in whose.items() for clash in hours.clashes(
-            who, time, {row.grain for row in rows if row.resource_id == resource and row.appointment_id != own})]
-        why = " ".join(dict.fromkeys(WHO_IS_TAKEN[one.whose] for one in conflicts)) or "This time has just gone."
-        return await self._offering(TimeIsTaken, why, whose, schedule, wanted, minutes, conflicts=to_builtins(conflicts))
-
-    async def _offering(self, refusal: type[Refusal], why: str, whose: dict[str, UUID], schedule: Schedule,
-                        wanted: datetime, minutes: int | None, **more: Any) -> Refusal:
-        found: list[Slot] = []
-        now = self.clock.now()
-        for days in LOOKED_AROUND:
-            within = timedelta(days=days)
-            async with self.db.reading() as reading:
-                busy = await busy_grains(reading, whose.values(), wanted - within, wanted + within, now=now,
-                                         patient_id=whose["patient"])
-            found = hours.nearest(schedule, wanted, minutes, now, self.zone, set().union(*busy.values()),
-                                  within)
-            if len(found) == hours.SHOWN:
-                break
-        now_what = "Choose one of the nearest free times." if found else "No other time is free near it."
-        return refusal(f"{why} {now_what}", alternatives=to_builtins(found), **more)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from infirmary.contexts.appointments import tables
-from infirmary.contexts.appointments.contract import BookAppointment, Held, HoldIsGone, HoldSlot, SlotNotOffered
+from infirmary.contexts.appointments.contract import BookAppointment, Held, HoldIsGone, HoldSlot
 from infirmary.contexts.appointments.domain import holds, visits
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.visits import Visit
@@ -20,7 +20,7 @@ from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 
 from .base import as_staff, count_open, there
-from .free_times import FreeTimes
+from .instead import BLOCKED, Instead
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class HeldNoMoreError(Exception):
     """A hold that was to give way has changed or gone meanwhile: look again."""
 
 
-class Holding(FreeTimes):
+class Holding(Instead):
     async def hold(self, caller: Caller, body: HoldSlot) -> Held:
         wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=body.starts_at)
         return await self.place(caller, wish, partial(self._hold, caller), look_first=True)
@@ -107,8 +107,8 @@ class Holding(FreeTimes):
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
             return await self.taking(visit, partial(work, visit), giving_way)
-        except (SlotNotOffered, HoldIsGone, UniqueViolation) as no:
-            raise await self.instead(no, schedule, patient.id, body.starts_at, body.minutes) from no
+        except BLOCKED as no:
+            raise await self.instead(no, caller, schedule, patient.id, body.starts_at, body.minutes) from no
 
     async def taking(self, wanted: Visit, work: Callable[[Sequence[Hold]], Awaitable[T]],
                      giving_way: Sequence[Hold] = ()) -> T:

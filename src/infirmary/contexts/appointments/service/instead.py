@@ -1,0 +1,107 @@
+"""A refusal with all that is in the way, and what to offer instead."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec import to_builtins
+
+from infirmary.contexts.appointments import tables
+from infirmary.contexts.appointments.contract import (
+    DoctorNotAvailable,
+    HoldIsGone,
+    Obstacle,
+    ObstacleCode,
+    PatientNotActive,
+    Slot,
+    SlotNotOffered,
+    TimeIsPast,
+    TimeIsTaken,
+    TooManyVisits,
+)
+from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain.hours import Schedule
+from infirmary.contexts.appointments.domain.obstacles import NO_OTHER_TIME_HELPS, WORDS, obstacle
+from infirmary.kernel.access import Caller
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import NotFound, Refusal
+
+from .base import Base, busy_grains
+
+LOOKED_AROUND = (2, 14, 62)   # days; most find time soon, and the rest need not be read for them
+BLOCKED = (UniqueViolation, HoldIsGone, DoctorNotAvailable, PatientNotActive, SlotNotOffered, TimeIsPast, TooManyVisits)
+
+
+class Instead(Base):
+    async def instead(self, no: Exception, caller: Caller, schedule: Schedule | None, patient_id: UUID, wanted: datetime,
+                      minutes: int | None, own: UUID | None = None) -> Exception:
+        """`no` (one of BLOCKED) said in full: what the rules found, whose time is taken, and the nearest times that are
+        free for doctor and patient, where another time helps. `own` visit is not in its own way."""
+        if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
+            return no
+        found: list[Obstacle] = list(no.extra.get("conflicts", [])) if isinstance(no, Refusal) else []
+        if schedule is not None:
+            found += await self._taken(caller, schedule, patient_id, wanted, minutes, own)
+        kind = type(no) if isinstance(no, Refusal) else TimeIsTaken
+        why = list(dict.fromkeys(WORDS[one.code].what for one in found))
+        if isinstance(no, HoldIsGone):
+            why.insert(0, "This time is not held any more.")
+        others: list[Slot] = []
+        if schedule is None or NO_OTHER_TIME_HELPS & {one.code for one in found}:
+            why += [WORDS[one.code].way_out for one in found if one.code in NO_OTHER_TIME_HELPS]
+        else:
+            others = await self._nearest(schedule, patient_id, wanted, minutes)
+            why = why or ["This time has just gone."]
+            why.append("Choose one of the nearest free times." if others else "No other time is free near it.")
+        return kind(" ".join(why), conflicts=to_builtins(found), alternatives=to_builtins(others))
+
+    async def _taken(self, caller: Caller, schedule: Schedule, patient_id: UUID, wanted: datetime, minutes: int | None,
+                     own: UUID | None) -> list[Obstacle]:
+        now = self.clock.now()
+        if abs(wanted - now) > hours.FORESEEN:
+            return []
+        time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
+        around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
+        async with self.db.reading() as reading:
+            rows = [row for row in await reading.all(
+                tables.OCCUPIED, resources=[schedule.doctor_id, patient_id], since=time.start - around,
+                until=time.stop + around) if row.appointment_id != own]
+            ids = {row.appointment_id for row in rows if row.grain in time}
+            holds = {hold.id: hold for hold in await reading.all(tables.HOLDS_OF, ids=list(ids))} if ids else {}
+            theirs = {row.appointment_id for row in rows if row.resource_id == patient_id} & ids - holds.keys()
+            known = await reading.all(tables.SHOWN_OF, ids=list(theirs)) if theirs else []
+        gone = {hold.id for hold in holds.values() if hold.expires_at <= now or hold.holder_id == patient_id}
+        of_doctor = [row for row in rows if row.resource_id == schedule.doctor_id and row.appointment_id not in gone]
+        found = []
+        for code, busy in (
+                (ObstacleCode.DOCTOR_TAKEN, {row.grain for row in of_doctor if row.appointment_id not in holds}),
+                (ObstacleCode.TIME_HELD, {row.grain for row in of_doctor if row.appointment_id in holds})):
+            found += [obstacle(code, whose="doctor", starts_at=begins, ends_at=ends)
+                      for begins, ends in hours.clashes(time, busy)]
+        found += [obstacle(ObstacleCode.PATIENT_TAKEN, whose="patient", starts_at=visit.starts_at, ends_at=visit.ends_at,
+                           appointment_id=visit.id if reaches(caller, visit) else None)
+                  for visit in sorted(known, key=lambda visit: visit.starts_at)]
+        found += [obstacle(ObstacleCode.PATIENT_OFFERED, whose="patient", starts_at=hold.starts_at, ends_at=hold.ends_at)
+                  for hold in holds.values() if hold.patient_id == patient_id and hold.id not in gone]
+        return found
+
+    async def _nearest(self, schedule: Schedule, patient_id: UUID, wanted: datetime, minutes: int | None) -> list[Slot]:
+        now, found = self.clock.now(), list[Slot]()
+        whose, wanted = [schedule.doctor_id, patient_id], min(max(wanted, now), now + hours.FORESEEN)
+        for days in LOOKED_AROUND:
+            within = timedelta(days=days)
+            async with self.db.reading() as reading:
+                busy = await busy_grains(reading, whose, wanted - within, wanted + within, now=now,
+                                         patient_id=patient_id)
+            found = hours.nearest(schedule, wanted, minutes, now, self.zone, set().union(*busy.values()), within)
+            if len(found) == hours.SHOWN:
+                break
+        return found
+
+
+def reaches(caller: Caller, thing: object) -> bool:
+    try:
+        caller.must_reach(thing)
+    except NotFound:
+        return False
+    return True
