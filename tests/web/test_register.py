@@ -64,7 +64,7 @@ async def test_somebody_alike_is_shown_field_by_field_before_anything_is_made(ho
     assert "This may be somebody we know" in answer.words
     assert "Thị Lan Nguyễn the same" in answer.words
     assert "7 May 1991 the same" in answer.words
-    assert answer.links["Use this one"] == f"/desk?patient={hospital.people.lan.id}"
+    assert answer.links["Use this one Alt U"] == f"/desk?patient={hospital.people.lan.id}"
     assert len(await patients(hospital)) == 3
 
     unsettled = await desk.submit(answer.form("/desk/register"))
@@ -96,6 +96,20 @@ async def test_the_warning_comes_while_typing_with_the_date_as_it_was_read(hospi
         "given_name": "Rosa", "family_name": "", "birth_date": "1.1.2031"}, htmx=True)
     assert "1 Jan 2031 is still to come" in nobody.words
     assert "somebody we know" not in nobody.words
+
+
+async def test_slips_of_the_keys_are_pointed_out_and_answered_by_key(hospital: Hospital) -> None:
+    desk = hospital.desk
+    await desk.open("/desk/register")
+    part = await desk.send("/desk/register/matches", {
+        "given_name": "Rsoa", "family_name": "Delgado Vega", "birth_date": "14.3.86", "phone": "0600 555 114"}, htmx=True)
+    assert "Rosa Delgado Vega nearly the same" in part.words and "14 Mar 1968 nearly the same" in part.words
+    assert "0600 555 114 the same" in part.words and "Very likely the same person" in part.words
+    assert 'data-key="u"' in part.text and 'data-key="n"' in part.text
+    other = await desk.send("/desk/register/matches", {
+        "given_name": "Rsoa", "family_name": "Delgado Vega", "birth_date": "14.3.86", "phone": "0600 555 999", "email": ""},
+        htmx=True)
+    assert "somebody we know" not in other.words   # two slips and another telephone are chance
 
 
 async def test_a_record_is_changed(hospital: Hospital) -> None:

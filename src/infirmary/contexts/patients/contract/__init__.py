@@ -90,6 +90,10 @@ class Patients(Contract, context="patients"):
     async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
         """One patient. Reading somebody else's record is audited."""
 
+    @get("/patients/{patient_id}/duplicates", allow=DESK, refuses=[NotFound])
+    async def duplicates(self, caller: Caller, patient_id: UUID) -> list[Match]:
+        """Other records that may be of the same person, the likeliest first."""
+
     @get("/patients/{patient_id}/card", refuses=[NotFound],
          allow={PATIENT: OWN, **DESK, DOCTOR: TREATING, CASHIER: ANY, PHARMACIST: ANY, SERVICE: ANY})
     async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:

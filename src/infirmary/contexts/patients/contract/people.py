@@ -90,10 +90,14 @@ class PatientCard(Struct, frozen=True, kw_only=True):
 
 
 class Match(Struct, frozen=True):
-    """Somebody who may be the same person; `alike_in` names the fields: name, birth_date, phone, email."""
+    """Somebody who may be the same person. `score` is how likely that is, from 0 to 1 (Fellegi and Sunter). The lists name
+    fields: name, birth_date, phone, email, gender. `near_in`: a typing mistake, digits swapped, or a part of the name."""
 
     patient: Patient
     alike_in: list[str]
+    score: float = 0.
+    near_in: list[str] = []
+    differs_in: list[str] = []
 
 
 class BirthDateImpossible(Refusal):

@@ -46,6 +46,16 @@ class Finding(Base):
             tx.audit("patient.matched", caller, entity="patients", found=str(len(found)))
         return found
 
+    async def duplicates(self, caller: Caller, patient_id: UUID) -> list[Match]:
+        async with self.db.reading() as reading:
+            asked = alike.known(await self.known(reading, patient_id))
+            others = [one for one in await tables.candidates(reading, asked) if one.id != patient_id]
+        found = alike.matches(asked, others)
+        async with self.db.transaction() as tx:
+            tx.audit("patient.matched", caller, subject_id=patient_id, entity=f"patient/{patient_id}",
+                     found=str(len(found)))
+        return found
+
     async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
         async with self.db.reading() as reading:
             await self.must_reach(reading, caller, patient_id)

@@ -303,16 +303,21 @@ def _literal(typed: str) -> str:
 _some = select(patient).limit(CANDIDATES)   # none of them closed: those have no words
 _by_contact = Query(_some.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
     or_(_between("phone"), patient_word.c.word == bindparam("email"))))), Stored)
+_by_birth = Query(_some.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
+    patient_word.c.word.in_(bindparam("births", expanding=True))))), Stored)
 _by_birth_and_name = Query(_some.where(*(patient.c.id.in_(select(patient_word.c.patient_id).where(
     patient_word.c.word.in_(bindparam(name, expanding=True)))) for name in ("births", "names"))), Stored)
 
 
 async def candidates(reading: Reading, asked: alike.Asked) -> list[Patient]:
-    """Everybody who is alike in two ways is alike in one of these: a phone number or e-mail, or birth date and name."""
+    """Whoever is worth a look is alike in one of these: a phone number or e-mail; the birth date; a birth date with a
+    slip, and a word of the name."""
     found: list[Stored] = []
     if asked.phone_word or asked.email_word:
         phone = _range("phone", asked.phone_word) if asked.phone_word else {"from_phone": "", "until_phone": ""}
         found += await reading.all(_by_contact, email=asked.email_word, **phone)
-    if asked.birth_words and asked.name_words:
-        found += await reading.all(_by_birth_and_name, births=asked.birth_words, names=asked.name_words)
+    if asked.birth_words and (asked.name_words or asked.phone_word or asked.email_word):
+        found += await reading.all(_by_birth, births=asked.birth_words)
+    if asked.near_birth_words and asked.name_words:
+        found += await reading.all(_by_birth_and_name, births=asked.near_birth_words, names=asked.name_words)
     return [one.shown for one in {one.id: one for one in found}.values()]
