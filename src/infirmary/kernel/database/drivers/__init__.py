@@ -43,8 +43,9 @@ class Driver(Protocol):
 class Pool(Generic[C]):
     """Connections, last used first. The drivers' own pools cost a task, a shield and a proxy per loan."""
 
-    def __init__(self, connect: Callable[[], Awaitable[C]], usable: Callable[[C], bool], size: int) -> None:
-        self._connect, self._usable = connect, usable
+    def __init__(self, connect: Callable[[], Awaitable[C]], usable: Callable[[C], bool], cut: Callable[[C], None],
+                 size: int) -> None:
+        self._connect, self._usable, self._cut = connect, usable, cut
         self._room = size
         self._idle: list[C] = []
         self._waiting: deque[asyncio.Future[C | None]] = deque()
@@ -87,11 +88,15 @@ class Pool(Generic[C]):
         return connection
 
     def give(self, connection: C) -> None:
+        """What comes back broken is seldom the only one: those beside it may be as dead, and each would keep somebody
+        waiting to learn it."""
         if self._usable(connection):
             self._hand_on(connection)
-        else:
+            return
+        for one in [connection, *self.drain()]:
+            self._cut(one)
             self._room += 1
-            self._hand_on(None)
+        self._hand_on(None)
 
     def _hand_on(self, connection: C | None) -> None:
         """To whoever has waited longest; None means: there is room to open one."""

@@ -30,7 +30,8 @@ class MySql:
     def __init__(self, url: str, size: int = 12) -> None:
         self.dialect = asyncmy_dialect()
         self._at = urlsplit(url)
-        self.pool: Pool[Cursor] = Pool(self._connect, lambda cursor: bool(cursor.connection.connected), size)
+        self.pool: Pool[Cursor] = Pool(self._connect, lambda cursor: bool(cursor.connection.connected),
+                                       lambda cursor: cursor.connection.close(), size)
 
     async def _connect(self) -> Cursor:
         """A connection and its one cursor: making a cursor per statement costs more than it gives."""

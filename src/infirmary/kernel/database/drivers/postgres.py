@@ -27,7 +27,8 @@ class Postgres:
     def __init__(self, dsn: str, size: int = 12) -> None:
         self.dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]
         self._dsn = dsn
-        self.pool: Pool[Connection] = Pool(self._connect, lambda conn: not conn.is_closed(), size)
+        self.pool: Pool[Connection] = Pool(self._connect, lambda conn: not conn.is_closed(),
+                                           lambda conn: conn.terminate(), size)
 
     async def _connect(self) -> Connection:
         # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process, and
