@@ -15,7 +15,7 @@ from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, HoldSlot, Status
 from infirmary.contexts.identity.contract import Identity, OpenAccount
-from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, Patients
+from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, MergeForm, Patients
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
@@ -287,7 +287,7 @@ async def matches(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"family_name": of.family_name}, "hides": ("family_name",)}
 
 
-@asks("patients.patient", "patients.card", "patients.duplicates", about=PERSONS)
+@asks("patients.patient", "patients.card", "patients.duplicates", "patients.merges", about=PERSONS)
 async def patient(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}}
 
@@ -312,6 +312,20 @@ async def amend(world: World, of: Subject) -> dict[str, Any]:
 async def retire(world: World, of: Subject) -> dict[str, Any]:
     """The known people have visits to come, so that nobody can retire them: 409 to whoever may."""
     return {"path": {"patient_id": of.patient_id}, "if_match": await version_of(world, of.patient_id)}
+
+
+@asks("patients.merge")
+async def merge(world: World, of: Subject) -> dict[str, Any]:
+    one, other = [await world.house.ask(Patients).register(ROOT, SOMEBODY) for _ in range(2)]
+    return {"path": {"patient_id": one.id}, "body": {"duplicate_id": other.id, "reason": "Entered twice."}}
+
+
+@asks("patients.unmerge")
+async def unmerge(world: World, of: Subject) -> dict[str, Any]:
+    ask = world.house.ask(Patients)
+    one, other = [await ask.register(ROOT, SOMEBODY) for _ in range(2)]
+    await ask.merge(ROOT, one.id, MergeForm(duplicate_id=other.id, reason="Entered twice."))
+    return {"path": {"patient_id": one.id}, "body": {"duplicate_id": other.id}}
 
 
 @asks("patients.consent_texts")
@@ -365,6 +379,11 @@ async def decide(world: World, of: Subject) -> dict[str, Any]:
 
 
 # --- appointments ----------------------------------------------------------------------------------------------------
+
+@asks("appointments.collisions")
+async def collisions(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id, "other_id": world.patients[OTHER]}}
+
 
 @asks("appointments.slots")
 async def slots(world: World, of: Subject) -> dict[str, Any]:

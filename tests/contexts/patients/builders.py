@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from infirmary.contexts.appointments.contract import Appointments, Mode, OpenVisits, Status
+from infirmary.contexts.appointments.contract import Appointment, Appointments, Mode, OpenVisits, Status
 from infirmary.contexts.appointments.events import VisitChanged
 from infirmary.contexts.patients.contract import Demographics, Enrol, Patient, Patients
 from infirmary.kernel.access import Caller
@@ -67,6 +67,10 @@ class Visits(Appointments):
     """Appointments, as far as the register asks it."""
 
     open: dict[UUID, int] = field(default_factory=dict)
+    colliding: list[Appointment] = field(default_factory=list)
+
+    async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
+        return self.colliding
 
     async def open_visits(self, caller: Caller, patient_id: UUID) -> OpenVisits:
         return OpenVisits(self.open.get(patient_id, 0))

@@ -257,6 +257,10 @@ class Appointments(Contract, context="appointments"):
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
         """Book a visit; the slot is taken or the call is refused, never both."""
 
+    @get("/appointments/collisions", allow={SERVICE: ANY})
+    async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
+        """Open visits of the first record at a time when the second has one too."""
+
     @get("/appointments", allow=BOOKERS, refuses=[NotFound])
     async def appointments(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                            department_id: UUID | None = None, day: date | None = None, from_: Instant | None = None,

@@ -68,3 +68,9 @@ class VisitCompleted(VisitChanged, frozen=True, kw_only=True):
 
 class PatientDidNotCome(VisitChanged, frozen=True, kw_only=True):
     """The patient did not come."""
+
+
+class VisitHandedOver(VisitChanged, frozen=True, kw_only=True):
+    """The same visit, on another record of the same person."""
+
+    previous_patient_id: UUID

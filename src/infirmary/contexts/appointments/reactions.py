@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infirmary.contexts.patients.events import PatientAmended
+from infirmary.contexts.patients.events import PatientAmended, PatientsMerged, PatientsUnmerged
 from infirmary.contexts.staff.events import ScheduleChanged
 from infirmary.kernel.bus import Reaction
 from infirmary.kernel.events import Event
@@ -12,4 +12,5 @@ from .service import AppointmentsService
 
 
 def reactions(service: AppointmentsService) -> Mapping[type[Event], Reaction]:
-    return {ScheduleChanged: service.learn_schedule, PatientAmended: service.learn_name}
+    return {ScheduleChanged: service.learn_schedule, PatientAmended: service.learn_name,
+            PatientsMerged: service.learn_merged, PatientsUnmerged: service.learn_unmerged}

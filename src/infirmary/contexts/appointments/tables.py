@@ -113,6 +113,41 @@ step = Table(
     Column("reason", String(500), nullable=False))
 
 
+# Records of one person made one. What is here decides whose a visit is: those of a merged record move to the other, and
+# the ones that moved go back when it stands by itself again.
+merged_record = Table(
+    "merged_record", metadata,
+    Column("patient_id", Id, primary_key=True),
+    Column("into_id", Id),
+    Column("version", Integer, nullable=False))
+
+moved_visit = Table(
+    "moved_visit", metadata,
+    Column("appointment_id", Id, primary_key=True),
+    Column("patient_id", Id, nullable=False),
+    Index("moved_visit_of_patient", "patient_id", "appointment_id"))
+
+
+class MergedRecord(Struct, frozen=True):
+    patient_id: UUID
+    into_id: UUID | None
+    version: int
+
+
+class MovedVisit(Struct, frozen=True):
+    """`patient_id` is whose it was."""
+
+    appointment_id: UUID
+    patient_id: UUID
+
+
+class Due(Struct, frozen=True):
+    """A visit that is on another record than it should be."""
+
+    id: UUID
+    patient_id: UUID
+
+
 class Occupied(Struct, frozen=True):
     resource_id: UUID
     grain: int
@@ -147,6 +182,8 @@ OCCUPANCY = Rows(occupancy, Occupied, key="resource_id", version=None)
 HOLDS = Rows(hold, Hold)
 VISITS = Rows(appointment, Visit)
 STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
+MERGED = Rows(merged_record, MergedRecord, key="patient_id", version=None)
+MOVED = Rows(moved_visit, MovedVisit, key="appointment_id", version=None)
 
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
@@ -288,3 +325,35 @@ async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Vis
             kept = grains(keeps.starts_at, keeps.ends_at)
         await tx.run(_FREE, resource=resource, since=freed.start, until=freed.stop, keep_since=kept.start,
                      keep_until=kept.stop, appointment_id=visit.id)
+
+
+# Records made one
+
+_MERGED_ANEW = Statement(update(merged_record).where(
+    merged_record.c.patient_id == bindparam("key"), merged_record.c.version < bindparam("newer")).values(
+    into_id=bindparam("into", type_=Id), version=bindparam("newer")))
+TO_MOVE = Query(select(appointment.c.id, merged_record.c.into_id.label("patient_id")).join(
+    merged_record, appointment.c.patient_id == merged_record.c.patient_id).where(
+    merged_record.c.into_id.is_not(None)).order_by(appointment.c.id).limit(bindparam("limit", type_=Integer)), Due)
+TO_GIVE_BACK = Query(select(moved_visit.c.appointment_id.label("id"), moved_visit.c.patient_id).join(
+    merged_record, moved_visit.c.patient_id == merged_record.c.patient_id).where(
+    merged_record.c.into_id.is_(None)).order_by(moved_visit.c.appointment_id).limit(
+    bindparam("limit", type_=Integer)), Due)
+FORGET_MOVED = Statement(delete(moved_visit).where(moved_visit.c.appointment_id == bindparam("key")))
+change_patient = Change("patient_id", "patient_name", "changed_at", "version")
+HAND_OVER = Statement(update(occupancy).where(
+    occupancy.c.resource_id == bindparam("whose"), *_between, occupancy.c.appointment_id == bindparam("appointment_id"),
+    ).values(resource_id=bindparam("new_patient_id", type_=Id)))
+_other = occupancy.alias("other")
+COLLIDING = Query(select(*_shown).where(appointment.c.id.in_(
+    select(occupancy.c.appointment_id).join(_other, and_(
+        _other.c.grain == occupancy.c.grain, _other.c.lane == occupancy.c.lane)).where(
+        occupancy.c.resource_id == bindparam("one"), _other.c.resource_id == bindparam("other"),
+        occupancy.c.appointment_id != _other.c.appointment_id)), appointment.c.status.in_(OPEN)), Appointment)
+
+
+async def merged(tx: Transaction, record: MergedRecord) -> None:
+    """As this says, unless what is known is newer."""
+    if not await tx.run(_MERGED_ANEW, key=record.patient_id, into=record.into_id, newer=record.version) and (
+            await MERGED.get(tx, record.patient_id) is None):
+        MERGED.add(tx, record)

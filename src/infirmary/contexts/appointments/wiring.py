@@ -13,4 +13,5 @@ from .tables import metadata
 
 APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path(__file__).parent / "migrations",
                        service=AppointmentsService, reactions=reactions,
-                       jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds)])
+                       jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
+                                             Job("follow-records", timedelta(seconds=5), service.follow_records)])

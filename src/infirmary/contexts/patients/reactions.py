@@ -10,6 +10,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    VisitHandedOver,
 )
 from infirmary.kernel.bus import Reaction
 from infirmary.kernel.events import Event
@@ -21,4 +22,5 @@ def reactions(service: PatientsService) -> Mapping[type[Event], Reaction]:
     arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled)
     return {**dict.fromkeys(arranged, service.visit_arranged),
             AppointmentCancelled: service.visit_called_off,
-            AppointmentDeclined: service.visit_called_off}
+            AppointmentDeclined: service.visit_called_off,
+            VisitHandedOver: service.visit_handed_over}

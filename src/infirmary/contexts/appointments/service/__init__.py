@@ -5,10 +5,11 @@ from .announced import Announced
 from .booking import Booking
 from .free_times import FreeTimes
 from .looking import Looking
+from .merging import RecordsMadeOne
 from .steps import Steps
 
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Booking, Steps, Looking, Announced):
+class AppointmentsService(FreeTimes, Booking, Steps, Looking, Announced, RecordsMadeOne):
     """All of the contract."""

@@ -41,6 +41,7 @@ from .around import (
     RecordFull,
     TextHasChanged,
 )
+from .merging import HoldsOthers, Merge, MergeForm, NotMerged, SameRecord, UnmergeForm, VisitsCollide
 from .people import (
     AmendPatient,
     BirthDateImpossible,
@@ -57,8 +58,9 @@ from .people import (
 __all__ = [
     "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText", "ContactForm", "ContactPerson",
     "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision", "Demographics", "Enrol",
-    "Gender", "Match", "NoWayToCall", "NothingToWithdraw", "Patient", "PatientCard", "PatientRetired", "Patients",
-    "Purpose", "RecordFull", "TextHasChanged", "VisitsStillOpen",
+    "Gender", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotMerged", "NothingToWithdraw",
+    "Patient", "PatientCard", "PatientRetired", "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged",
+    "UnmergeForm", "VisitsCollide", "VisitsStillOpen",
 ]
 
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
@@ -108,9 +110,22 @@ class Patients(Contract, context="patients"):
     async def amend(self, caller: Caller, patient_id: UUID, body: AmendPatient, if_match: int) -> Patient:
         """Change some of the demographics."""
 
-    @delete("/patients/{patient_id}", allow={RECEPTION: ANY, ADMIN: ANY}, refuses=[NotFound, VisitsStillOpen])
+    @delete("/patients/{patient_id}", allow={RECEPTION: ANY, ADMIN: ANY}, refuses=[NotFound, VisitsStillOpen, PatientRetired])
     async def retire(self, caller: Caller, patient_id: UUID, if_match: int) -> Patient:
         """Close the record. Nothing is destroyed; it is left out of searches."""
+
+    @post("/patients/{patient_id}/merge", status=201, allow={RECEPTION: ANY, ADMIN: ANY},
+          refuses=[NotFound, SameRecord, HoldsOthers, VisitsCollide, CoveragesOverlap, PatientRetired])
+    async def merge(self, caller: Caller, patient_id: UUID, body: MergeForm) -> Merge:
+        """The duplicate points to this record from now on, and its visits are this record's. Nothing is destroyed."""
+
+    @post("/patients/{patient_id}/unmerge", allow={RECEPTION: ANY, ADMIN: ANY}, refuses=[NotFound, NotMerged])
+    async def unmerge(self, caller: Caller, patient_id: UUID, body: UnmergeForm) -> Merge:
+        """Take the duplicate out again: what was its own before is its own again."""
+
+    @get("/patients/{patient_id}/merges", allow={RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}, refuses=[NotFound])
+    async def merges(self, caller: Caller, patient_id: UUID) -> list[Merge]:
+        """The merges that this record took part in, the latest first."""
 
     @get("/patients/{patient_id}/contacts", allow={PATIENT: OWN, **DESK, DOCTOR: TREATING}, refuses=[NotFound])
     async def contacts(self, caller: Caller, patient_id: UUID) -> list[ContactPerson]:

@@ -57,7 +57,8 @@ class Enrol(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Patient(Struct, frozen=True, kw_only=True):
-    """`number` is the hospital's own number, which people read aloud; `retired_at` is set when the record is closed."""
+    """`number` is the hospital's own number, which people read aloud; `retired_at` is set when the record is closed, and
+    `merged_into` names the record of the same person that holds from then on."""
 
     id: UUID
     number: int
@@ -72,6 +73,11 @@ class Patient(Struct, frozen=True, kw_only=True):
     created_at: Instant
     retired_at: Instant | None
     version: int
+    merged_into: UUID | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.retired_at is not None or self.merged_into is not None
 
     @property
     def name(self) -> str:
@@ -79,7 +85,7 @@ class Patient(Struct, frozen=True, kw_only=True):
 
 
 class PatientCard(Struct, frozen=True, kw_only=True):
-    """The wristband: who this is, and nothing more."""
+    """The wristband: who this is, and nothing more. `retired`: closed, or merged into another record."""
 
     id: UUID
     number: int
@@ -87,6 +93,7 @@ class PatientCard(Struct, frozen=True, kw_only=True):
     birth_date: date
     gender: Gender
     retired: bool
+    merged_into: UUID | None = None
 
 
 class Match(Struct, frozen=True):

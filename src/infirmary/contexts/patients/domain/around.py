@@ -81,6 +81,11 @@ def overlap(one: Coverage | CoverageForm, other: Coverage | CoverageForm) -> boo
     return (one.valid_from <= (other.valid_until or LAST_DAY)) and (other.valid_from <= (one.valid_until or LAST_DAY))
 
 
+def standing(entries: Sequence[Consent]) -> dict[Purpose, Consent]:
+    """What holds of each purpose: the latest decision, also where records were merged."""
+    return {one.purpose: one for one in sorted(entries, key=lambda one: (one.purpose, one.at, one.number))}
+
+
 def decided(form: ConsentForm, standing: Consent | None, *, patient_id: UUID, number: int, at: datetime,
             caller: Caller) -> Consent | None:
     """The next entry of the history; None when it is so already."""

@@ -56,11 +56,18 @@ def _tidy(body: Form) -> Form:
 
 
 def _changed(before: Patient, after: Patient, today: date) -> Patient:
-    if before.retired_at is not None:
-        raise PatientRetired("This record is closed. What it says stays as it is.")
+    must_be_open(before)
     if after.birth_date != before.birth_date:
         check_birth_date(after.birth_date, today=today)
     return after
+
+
+def must_be_open(patient: Patient) -> None:
+    if patient.merged_into is not None:
+        raise PatientRetired("This record is merged into another one. Change that one, or take them apart first.",
+                             merged_into=str(patient.merged_into))
+    if patient.retired_at is not None:
+        raise PatientRetired("This record is closed. What it says stays as it is.")
 
 
 def changed_fields(before: Patient, after: Patient) -> list[str]:

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from .around import Around
 from .finding import Finding
+from .merging import Merging
 from .register import Registering
 
 __all__ = ["PatientsService"]
 
 
-class PatientsService(Registering, Finding, Around):
+class PatientsService(Registering, Finding, Around, Merging):
     """All of the contract."""

@@ -18,6 +18,7 @@ from infirmary.contexts.patients.contract import (
 from infirmary.contexts.patients.domain import around as rules
 from infirmary.contexts.patients.tables import around as tables
 from infirmary.contexts.patients.tables.around import CONSENTS, CONTACTS, COVERAGES
+from infirmary.contexts.patients.tables.merging import HELD_BY
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done, Page
 from infirmary.kernel.database.columns import new_id
@@ -56,7 +57,7 @@ class Around(Base):
         form = rules.contact(body)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
-            before = _as_seen(await CONTACTS.get(tx, contact_id), patient_id, if_match)
+            before = await _as_seen(tx, await CONTACTS.get(tx, contact_id), patient_id, if_match)
             after = await CONTACTS.save(tx, structs.replace(before, **structs.asdict(form)))
             tx.audit("contact.amended", caller, subject_id=patient_id, entity=f"contact/{contact_id}")
             return after
@@ -66,7 +67,7 @@ class Around(Base):
         caller.must_reach(patient_id=patient_id)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
-            _as_seen(await CONTACTS.get(tx, contact_id), patient_id, if_match)
+            await _as_seen(tx, await CONTACTS.get(tx, contact_id), patient_id, if_match)
             if await tx.run(tables.REMOVE_CONTACT, key=contact_id, seen=if_match) != 1:
                 raise StaleVersion
             tx.audit("contact.removed", caller, subject_id=patient_id, entity=f"contact/{contact_id}")
@@ -81,7 +82,7 @@ class Around(Base):
     async def coverage(self, caller: Caller, patient_id: UUID, coverage_id: UUID) -> Coverage:
         caller.must_reach(patient_id=patient_id)
         async with self.db.reading() as reading:
-            return _as_seen(await COVERAGES.get(reading, coverage_id), patient_id)
+            return await _as_seen(reading, await COVERAGES.get(reading, coverage_id), patient_id)
 
     @retried
     async def add_coverage(self, caller: Caller, patient_id: UUID, body: CoverageForm) -> Coverage:
@@ -100,7 +101,7 @@ class Around(Base):
                                if_match: int) -> Coverage:
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
-            before = _as_seen(await COVERAGES.get(tx, coverage_id), patient_id, if_match)
+            before = await _as_seen(tx, await COVERAGES.get(tx, coverage_id), patient_id, if_match)
             if before.withdrawn_at is not None:
                 raise NotFound
             others = [one for one in await tx.all(tables.COVERAGES_OF, patient_id=patient_id) if one.id != coverage_id]
@@ -113,7 +114,7 @@ class Around(Base):
     async def withdraw_coverage(self, caller: Caller, patient_id: UUID, coverage_id: UUID, if_match: int) -> Coverage:
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
-            before = _as_seen(await COVERAGES.get(tx, coverage_id), patient_id, if_match)
+            before = await _as_seen(tx, await COVERAGES.get(tx, coverage_id), patient_id, if_match)
             if before.withdrawn_at is not None:
                 return before
             after = await COVERAGES.save(tx, structs.replace(before, withdrawn_at=self.clock.now()))
@@ -129,7 +130,8 @@ class Around(Base):
             await self.must_reach(reading, caller, patient_id)
             await self.known(reading, patient_id)
             if standing:
-                return Page(await self._standing(reading, patient_id))
+                entries = await reading.all(tables.STANDING, patient_id=patient_id)
+                return Page([*rules.standing(entries).values()])
             return Page(*await tables.CONSENT_PAGES.page(reading, patient_id=patient_id, after=cursor, limit=limit))
 
     @retried
@@ -137,9 +139,12 @@ class Around(Base):
         caller.must_reach(patient_id=patient_id)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
-            standing = next((one for one in await self._standing(tx, patient_id) if one.purpose is body.purpose), None)
+            entries = [one for one in await tx.all(tables.STANDING, patient_id=patient_id)
+                       if one.purpose is body.purpose]
+            standing = rules.standing(entries).get(body.purpose)
+            last = max((one.number for one in entries if one.patient_id == patient_id), default=0)
             entry = rules.decided(body, standing, patient_id=patient_id, at=self.clock.now(), caller=caller,
-                                  number=standing.number + 1 if standing else 1)
+                                  number=last + 1)
             if entry is None:
                 assert standing is not None
                 return tx.answer(standing)
@@ -148,13 +153,9 @@ class Around(Base):
                      entity=f"consent/{entry.purpose}/{entry.number}", text_version=entry.text_version)
             return tx.answer(entry)
 
-    async def _standing(self, reading: Reading, patient_id: UUID) -> list[Consent]:
-        return await reading.all(tables.STANDING, patient_id=patient_id)
-
-
-def _as_seen(found: K | None, patient_id: UUID, if_match: int | None = None) -> K:
-    """This record's own, and as the caller has seen it."""
-    if found is None or found.patient_id != patient_id:
+async def _as_seen(reading: Reading, found: K | None, patient_id: UUID, if_match: int | None = None) -> K:
+    """This record's own (or of one merged into it), and as the caller has seen it."""
+    if found is None or found.patient_id not in (patient_id, *await reading.all(HELD_BY, patient_id=patient_id)):
         raise NotFound
     if if_match not in (None, found.version):
         raise StaleVersion

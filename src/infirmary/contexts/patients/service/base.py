@@ -8,7 +8,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Appointments
-from infirmary.contexts.patients.contract import Patient, PatientRetired, Patients
+from infirmary.contexts.patients.contract import Patient, Patients
+from infirmary.contexts.patients.domain.people import must_be_open
 from infirmary.contexts.patients.tables import people
 from infirmary.kernel.access import Caller
 from infirmary.kernel.context import Kit
@@ -58,6 +59,5 @@ class Base(Patients):
         found = await people.held(tx, patient_id)
         if found is None:
             raise NotFound
-        if found.retired_at is not None:
-            raise PatientRetired("This record is closed. What it says stays as it is.")
+        must_be_open(found)
         return found

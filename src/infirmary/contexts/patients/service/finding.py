@@ -5,7 +5,8 @@ import contextlib
 from datetime import date
 from uuid import UUID
 
-from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.appointments.contract import Status
+from infirmary.contexts.appointments.events import VisitChanged, VisitHandedOver
 from infirmary.contexts.patients.contract import Match, Patient, PatientCard
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.contexts.patients.domain.people import STAYS_TREATING
@@ -70,7 +71,7 @@ class Finding(Base):
             await self.must_reach(reading, caller, patient_id)
             found = await self.known(reading, patient_id)
         return PatientCard(id=found.id, number=found.number, name=found.name, birth_date=found.birth_date,
-                           gender=found.gender, retired=found.retired_at is not None)
+                           gender=found.gender, retired=found.closed, merged_into=found.merged_into)
 
     async def visit_arranged(self, event: VisitChanged, fact: Fact) -> None:
         """From now until a year after the visit, its doctor treats this patient."""
@@ -80,6 +81,10 @@ class Finding(Base):
     async def visit_called_off(self, event: VisitChanged, fact: Fact) -> None:
         await self._relate(fact, tables.CareRelation(
             event.aggregate, event.doctor_id, event.patient_id, None, event.version))
+
+    async def visit_handed_over(self, event: VisitHandedOver, fact: Fact) -> None:
+        off = event.status in (Status.CANCELLED, Status.DECLINED)
+        await (self.visit_called_off if off else self.visit_arranged)(event, fact)
 
     async def _relate(self, fact: Fact, relation: tables.CareRelation) -> None:
         if relation.version == 1:   # nearly always the first we hear of it: one trip to the database, no question

@@ -88,6 +88,7 @@ class Registering(Base):
             before = await self.known(tx, patient_id, if_match)
             if before.retired_at is not None:
                 return before
+            rules.must_be_open(before)
             saved = await tables.save(tx, before, structs.replace(before, retired_at=self.clock.now()))
             tx.emit(PatientWasRetired(aggregate=saved.id, version=saved.version, name=saved.name, number=saved.number))
             tx.audit("patient.retired", caller, subject_id=saved.id, entity=f"patient/{saved.id}")

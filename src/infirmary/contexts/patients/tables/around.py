@@ -1,9 +1,12 @@
 """Where it is kept whom to call, who pays, and what was agreed to."""
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Date,
     Index,
     Integer,
@@ -12,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    or_,
     select,
 )
 
@@ -20,7 +24,7 @@ from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from .people import metadata
+from .people import metadata, patient
 
 contact = Table(
     "contact_person", metadata,
@@ -65,18 +69,23 @@ CONTACTS = Rows(contact, ContactPerson)
 COVERAGES = Rows(coverage, Coverage)
 CONSENTS = Rows(consent, Consent, key="number", version=None)
 
-_of = bindparam("patient_id", type_=Id)
-CONTACTS_OF = CONTACTS.find(contact.c.patient_id == _of, order_by=[
+def _of(whose: Column[UUID]) -> ColumnElement[bool]:
+    """The record itself, and those merged into it."""
+    asked = bindparam("patient_id", type_=Id)
+    return whose.in_(select(patient.c.id).where(or_(patient.c.id == asked, patient.c.merged_into == asked)))
+
+
+CONTACTS_OF = CONTACTS.find(_of(contact.c.patient_id), order_by=[
     contact.c.emergency.desc(), contact.c.next_of_kin.desc(), contact.c.id])
 REMOVE_CONTACT = Statement(delete(contact).where(
     contact.c.id == bindparam("key", type_=Id), contact.c.version == bindparam("seen")))
-COVERAGES_OF = COVERAGES.find(coverage.c.patient_id == _of, coverage.c.withdrawn_at.is_(None), order_by=[
+COVERAGES_OF = COVERAGES.find(_of(coverage.c.patient_id), coverage.c.withdrawn_at.is_(None), order_by=[
     coverage.c.valid_from.desc(), coverage.c.priority, coverage.c.id])
-CONSENT_PAGES = Pages(select(consent).where(consent.c.patient_id == _of), Consent,
+CONSENT_PAGES = Pages(select(consent).where(_of(consent.c.patient_id)), Consent,
                       [consent.c.at, consent.c.purpose, consent.c.number], newest_first=True)
 _later = consent.alias("later")
 STANDING = Query(
     select(consent).outerjoin(_later, and_(
         _later.c.patient_id == consent.c.patient_id, _later.c.purpose == consent.c.purpose,
         _later.c.number > consent.c.number))
-    .where(consent.c.patient_id == _of, _later.c.number.is_(None)).order_by(consent.c.purpose), Consent)
+    .where(_of(consent.c.patient_id), _later.c.number.is_(None)).order_by(consent.c.purpose), Consent)

@@ -69,10 +69,12 @@ patient = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("retired_at", UtcDateTime),
     Column("version", Integer, nullable=False),
+    Column("merged_into", Id),
     Column("family_key", _exact(finding.LONGEST_KEY), nullable=False),
     Column("given_key", _exact(finding.LONGEST_KEY), nullable=False),
     Column("search", Text, nullable=False),   # the words below, each between spaces
     UniqueConstraint("number"),
+    Index("patient_by_merged_into", "merged_into"),
     Index("patient_by_name", "family_key", "given_key", "id"))
 
 patient_word = Table(
@@ -112,6 +114,7 @@ class Stored(Struct, frozen=True):
     created_at: datetime
     retired_at: datetime | None
     version: int
+    merged_into: UUID | None
     family_key: str
     given_key: str
     search: str
@@ -183,8 +186,8 @@ def add(tx: Transaction, entered: Patient) -> None:
 async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
     """Compare-and-set. The words are as those of the patient who is open to searches, or none."""
     saved = await PATIENTS.save(tx, _stored(after))
-    old = set() if before.retired_at else {*finding.found_by(before)}
-    new = set() if after.retired_at else {*finding.found_by(after)}
+    old = set() if before.closed else {*finding.found_by(before)}
+    new = set() if after.closed else {*finding.found_by(after)}
     if gone := sorted(old - new):
         await tx.run(_forget_words, words=gone, patient_id=after.id)
     if come := sorted(new - old):
@@ -266,7 +269,7 @@ async def _rare(reading: Reading, fragments: Sequence[finding.Fragment]) -> int 
 @lru_cache(maxsize=200)
 def _pages(widths: tuple[int, ...], driver: int | None, treated: bool) -> Pages[Stored]:
     """The statement for so many fragments with so many senses each (none: inside of words), declared when needed."""
-    fits: list[ColumnElement[bool]] = [patient.c.retired_at.is_(None)]
+    fits: list[ColumnElement[bool]] = [patient.c.retired_at.is_(None), patient.c.merged_into.is_(None)]
     for at, width in enumerate(widths):
         if at == driver:
             fits.append(patient.c.id.in_(

@@ -1,0 +1,73 @@
+"""Visits of people whose records are made one, and two again."""
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from infirmary.contexts.appointments import events, tables
+from infirmary.contexts.appointments.contract import Appointment
+from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
+from infirmary.kernel.access import Caller
+from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.errors import StaleVersion
+from infirmary.kernel.events import Fact
+from infirmary.language import service
+
+from .base import Base
+
+log = structlog.get_logger()
+BATCH = 200   # visits looked at together
+
+
+class RecordsMadeOne(Base):
+    """What was learned is a row, and visits follow it, at once and by a job: also a visit that was being booked while the
+    records were merged. The rows of `occupancy` decide here too: what would overlap stays on the record that it is on,
+    which points to the other, and moves as soon as its time is free there."""
+
+    async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
+        async with self.db.reading() as reading:
+            return await reading.all(tables.COLLIDING, one=patient_id, other=other_id)
+
+    async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
+        async with self.db.transaction(once=fact.id) as tx:
+            await tables.merged(tx, tables.MergedRecord(event.aggregate, event.survivor_id, event.version))
+        await self.follow_records()
+
+    async def learn_unmerged(self, event: PatientsUnmerged, fact: Fact) -> None:
+        async with self.db.transaction(once=fact.id) as tx:
+            await tables.merged(tx, tables.MergedRecord(event.aggregate, None, event.version))
+        await self.follow_records()
+
+    async def follow_records(self) -> None:
+        """Safe in several processes at once: each visit is moved by a compare-and-set."""
+        async with self.db.reading() as reading:
+            due = (await reading.all(tables.TO_MOVE, limit=BATCH) + await reading.all(tables.TO_GIVE_BACK, limit=BATCH))
+        for one in due:
+            name = (await self.patients.card(service("appointments"), one.patient_id)).name
+            try:
+                await self.db.retry(self._hand_over, one, name)
+            except UniqueViolation:
+                log.warning("visit_overlaps_on_merged_record", visit=str(one.id))
+            except StaleVersion:
+                pass   # it was changed just now: next time
+
+    async def _hand_over(self, due: tables.Due, name: str) -> None:
+        async with self.db.transaction() as tx:
+            before = await tables.VISITS.get(tx, due.id)
+            if before is None or before.patient_id == due.patient_id:
+                return
+            after = replace(before, patient_id=due.patient_id, patient_name=name, changed_at=self.clock.now(),
+                            version=before.version + 1)
+            if not await tables.change_patient(tx, after):
+                raise StaleVersion
+            taken = hours.grains(before.starts_at, before.ends_at)
+            await tx.run(tables.HAND_OVER, whose=before.patient_id, new_patient_id=due.patient_id,
+                         since=taken.start, until=taken.stop, appointment_id=due.id)
+            if not await tx.run(tables.FORGET_MOVED, key=due.id):
+                tables.MOVED.add(tx, tables.MovedVisit(due.id, before.patient_id))
+            tx.emit(visits.event(events.VisitHandedOver, after, None, previous_patient_id=before.patient_id))
+            tx.audit("appointment.handed_over", service("appointments"), subject_id=due.patient_id,
+                     entity=f"appointment/{due.id}")

@@ -1,0 +1,34 @@
+"""Where it is kept which records were made one."""
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, String, Table, bindparam, or_, select
+
+from infirmary.contexts.patients.contract import Merge
+from infirmary.kernel.database.columns import Id, UtcDateTime
+from infirmary.kernel.database.rows import Rows
+from infirmary.kernel.database.statement import Query
+
+from .people import metadata, patient
+
+merge = Table(
+    "merge_of_records", metadata,   # MERGE is a word of SQL's
+    Column("id", Id, primary_key=True),
+    Column("survivor_id", Id, nullable=False),
+    Column("duplicate_id", Id, nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by_name", String(255), nullable=False),
+    Column("undone_at", UtcDateTime),
+    Column("undone_by", String(255), nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("merge_by_survivor", "survivor_id", "id"),
+    Index("merge_by_duplicate", "duplicate_id", "id"))
+
+MERGES = Rows(merge, Merge)
+MERGES_OF = MERGES.find(or_(merge.c.survivor_id == bindparam("patient_id", type_=Id),
+                            merge.c.duplicate_id == bindparam("patient_id", type_=Id)), order_by=[merge.c.id.desc()])
+STANDING = MERGES.find(merge.c.survivor_id == bindparam("survivor_id", type_=Id),
+                       merge.c.duplicate_id == bindparam("duplicate_id", type_=Id), merge.c.undone_at.is_(None))
+HELD_BY = Query(select(patient.c.id).where(patient.c.merged_into == bindparam("patient_id", type_=Id)), UUID)
