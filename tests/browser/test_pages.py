@@ -14,8 +14,9 @@ Visit = Callable[..., Visitor]
 PAGES = {
     "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
-                "/visits/first", "/record", "/record/consents", "/record/contacts/new"],
-    "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile"],
+                "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new"],
+    "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
+               "/security/authenticator/remove"],
     "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/notifications"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],

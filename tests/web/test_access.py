@@ -47,7 +47,9 @@ MAY: dict[str, set[Role]] = {
     "/admin/staff": ADMINS, "/admin/staff/new": ADMINS, "/admin/staff/{staff_id}": ADMINS,
     "/admin/staff/{staff_id}/end": ADMINS,
     "/admin/accounts": ADMINS, "/admin/accounts/new": ADMINS, "/admin/accounts/{account_id}": ADMINS,
-    "/admin/accounts/{account_id}/{deed}": ADMINS,
+    "/admin/accounts/{account_id}/{deed}": ADMINS, "/admin/accounts/{account_id}/second-factor/reset": ADMINS,
+    "/admin/accounts/{account_id}/sessions/end": ADMINS,
+    "/admin/accounts/{account_id}/sessions/{session_id}/end": ADMINS,
     "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
     "/audit": {ADMIN, AUDITOR},
 }
@@ -70,7 +72,8 @@ def address(path: str, hospital: Hospital) -> str:
         "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id,
         "staff_id": people.nurse.id,
         "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "context": "audit",
-        "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id}
+        "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
+        "session_id": people.rosa.id}
     return path.format(**known) + ("?patient_id=" + str(people.rosa.id) if path == "/desk/book" else "")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from jinja2 import Environment
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream as StreamResponse
 
 from infirmary.contexts.identity.contract import Identity, TokenRequest, Tokens
 from infirmary.contexts.notifications.contract import Notifications
@@ -102,6 +103,14 @@ class Page:
         return path
 
     @property
+    def address(self) -> str:
+        """What the browser shows: for a part of a page, the page that it is a part of."""
+        query = self.request.scope["query_string"].decode("latin-1")
+        shown = urlsplit(self.request.headers.get("hx-current-url", "")) if self.from_htmx else None
+        path, query = (shown.path, shown.query) if shown and shown.path else (self.path, query)
+        return path + (f"?{query}" if query else "")
+
+    @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
 
@@ -177,6 +186,15 @@ class Page:
         except msgspec.DecodeError:
             return []
 
+    def stream(self, chunks: AsyncIterator[bytes]) -> StreamResponse:
+        """Events as they happen. A token that was renewed for this goes along, or the next one to renew it is taken for
+        a thief."""
+        response = StreamResponse(chunks, media_type="text/event-stream",
+                                  headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        for cookie in self.cookies:
+            response.set_cookie(cookie)
+        return response
+
     def json(self, value: Any) -> Response[bytes]:
         return self._finish(Response(msgspec.json.encode(value), media_type="application/json"))
 
@@ -211,8 +229,9 @@ class Page:
     def refresh_token(self) -> str:
         return self._get("refresh")
 
-    async def recognise(self) -> None:
-        """Whose cookies these are; an access token that has run out is traded for a new one."""
+    async def recognise(self, *, background: bool = False) -> None:
+        """Whose cookies these are; an access token that has run out is traded for a new one. What a page asks by itself
+        (`background`) does not keep the sign-in from ending unused."""
         try:
             if access := self._get("access"):
                 self.caller = self.site.verify(access)
@@ -222,7 +241,8 @@ class Page:
         if self.refresh_token:
             try:
                 self.sign_in(await self.ask(Identity).token(
-                    NOBODY, TokenRequest(grant_type="refresh_token", refresh_token=self.refresh_token)))
+                    NOBODY, TokenRequest(grant_type="refresh_token", refresh_token=self.refresh_token,
+                                         background=background)))
             except NotSignedIn:
                 self.sign_out()
 
@@ -258,8 +278,13 @@ class Pages:
 
     def __init__(self) -> None:
         self._declared: list[tuple[str, str, frozenset[Role] | None, Handler]] = []
+        self._background: set[str] = set()
 
-    def get(self, path: str, *, roles: Collection[Role] | None = None) -> Callable[[Handler], Handler]:
+    def get(self, path: str, *, roles: Collection[Role] | None = None, background: bool = False,
+            ) -> Callable[[Handler], Handler]:
+        """`background`: pages ask for it by themselves, whether or not anybody is there."""
+        if background:
+            self._background.add(path)
         return self._declare("GET", path, roles)
 
     def post(self, path: str, *, roles: Collection[Role] | None = None) -> Callable[[Handler], Handler]:
@@ -277,14 +302,15 @@ class Pages:
         return [(verb, path, roles) for verb, path, roles, _ in self._declared]
 
     def handlers(self, site: Site) -> list[HTTPRouteHandler]:
-        return [_route(site, *declared) for declared in self._declared]
+        return [_route(site, *declared, background=declared[1] in self._background) for declared in self._declared]
 
 
-def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, handler: Handler) -> HTTPRouteHandler:
+def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, handler: Handler, *,
+           background: bool) -> HTTPRouteHandler:
     async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
         page = Page(site, request)
         try:
-            await page.recognise()
+            await page.recognise(background=background)
             if verb == "POST":
                 await _read_form(page)
                 page.check_csrf()
@@ -295,8 +321,7 @@ def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, hand
             return await handler(page)
         except NotSignedIn:
             page.sign_out()
-            query = request.scope["query_string"].decode("latin-1")
-            back = page.path + (f"?{query}" if query else "")
+            back = page.address
             return page.redirect("/sign-in" + (f"?{urlencode({'next': back})}" if verb == "GET" and back != "/" else ""))
         except Refusal as refusal:
             return await show_refusal(page, refusal)

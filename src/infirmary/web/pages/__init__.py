@@ -18,11 +18,12 @@ from . import (
     patient,
     people,
     register,
+    security,
     visits,
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, patient.pages, booking.pages,                                   # everybody, patients
+    account.pages, security.pages, patient.pages, booking.pages,                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
     desk.pages, register.pages, around.pages, appoint.pages, visits.pages,         # the front desk
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Response
-from litestar.response import Stream as StreamResponse
 
 from infirmary.contexts.appointments.contract import Appointments
 from infirmary.contexts.identity.contract import (
@@ -13,6 +12,7 @@ from infirmary.contexts.identity.contract import (
     ForgottenPassword,
     Identity,
     LinkExpired,
+    MfaRequired,
     NewPassword,
     RegisterPatient,
     TokenRequest,
@@ -29,6 +29,8 @@ from infirmary.web import menu
 from infirmary.web.forms import own
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import department_choices, told
+
+from .security import ask_for_code, layout
 
 pages = Pages()
 EVERYBODY = (PATIENT, *STAFF_ROLES)
@@ -62,6 +64,8 @@ async def sign_in(page: Page) -> Response[Any]:
                          password=page.form.get("password", "")[:200])
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, asked))
+    except MfaRequired as refusal:
+        return await ask_for_code(page, refusal, wrong=False)
     except (WrongCredentials, TooManyTries) as refusal:
         return await page.render("sign_in.html", status=refusal.status, refusal=told(refusal, icon="lock"),
                                  values={"email": asked.username}, next=page.form.get("next", ""))
@@ -150,22 +154,13 @@ async def password(page: Page) -> Response[Any]:
     except (WeakPassword, TooManyTries) as refusal:
         return await page.render("password.html", status=refusal.status, errors={"password": refusal.detail},
                                  password_least=PASSWORD_LEAST)
-    return page.redirect("/profile", toast=page.language.gettext("Your new password is set."))
+    return page.redirect("/security", toast=page.language.gettext("Your new password is set."))
 
 
 @pages.get("/profile", roles=EVERYBODY)
 async def profile(page: Page) -> Response[Any]:
-    identity = page.ask(Identity)
-    sessions = sorted(await identity.sessions(page.caller), key=lambda one: (not one.current, one.last_used_at))
-    return await page.render("profile.html", here="/profile", account=await identity.me(page.caller),
-                             sessions=[(one, page.local(one.started_at), page.local(one.last_used_at))
-                                       for one in sessions], layout=_layout(page))
-
-
-@pages.post("/sessions/{session_id}/end", roles=EVERYBODY)
-async def end_session(page: Page) -> Response[Any]:
-    await page.ask(Identity).end_session(page.caller, page.id("session_id"))
-    return page.redirect("/profile", toast=page.language.gettext("That sign-in has ended."))
+    return await page.render("profile.html", here="/profile", account=await page.ask(Identity).me(page.caller),
+                             layout=layout(page))
 
 
 @pages.get("/notifications", roles=EVERYBODY)
@@ -176,20 +171,18 @@ async def notifications(page: Page) -> Response[Any]:
               "href": f"/notifications/{one.id}/open" if one.link else "", "icon": "bell"} for one in found.items]
     more = "/notifications?" + urlencode({"cursor": found.next_cursor}) if found.next_cursor else ""
     return await page.render("notifications.html", here="/notifications", items=items, more_href=more, unread=unread,
-                             layout=_layout(page))
+                             layout=layout(page))
 
 
-@pages.get("/notifications/bell", roles=EVERYBODY)
+@pages.get("/notifications/bell", roles=EVERYBODY, background=True)
 async def bell(page: Page) -> Response[Any]:
     unread = (await page.ask(Notifications).unread(page.caller)).count
     return await page.render("_bell.html", unread=unread)
 
 
-@pages.get("/notifications/stream", roles=EVERYBODY)
+@pages.get("/notifications/stream", roles=EVERYBODY, background=True)
 async def stream(page: Page) -> Response[Any]:
-    chunks = (await page.ask(Notifications).stream(page.caller)).chunks
-    return StreamResponse(chunks, media_type="text/event-stream",
-                          headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return page.stream((await page.ask(Notifications).stream(page.caller)).chunks)
 
 
 @pages.post("/notifications/read", roles=EVERYBODY)
@@ -208,7 +201,3 @@ async def open_notification(page: Page) -> Response[Any]:
 @pages.get("/{anything:path}")
 async def nothing_here(page: Page) -> Response[Any]:
     raise NoSuchPath if page.path.startswith("/api/") else NotFound
-
-
-def _layout(page: Page) -> str:
-    return "_read.html" if page.caller.roles <= {PATIENT} else "_work.html"

@@ -1,6 +1,7 @@
 """Accounts: who may sign in, as what, and whether still."""
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from infirmary.contexts.identity.contract import (
     EmailTaken,
     Identity,
     LastAdmin,
+    NoFactor,
     OpenAccount,
     RoleNeedsPerson,
 )
@@ -115,8 +117,11 @@ async def _show(page: Page, account: Account, *, values: dict[str, str] | None =
                 errors: dict[str, str] | None = None, refusal: Told | None = None, status: int = 200,
                 changed: list[tuple[str, str, str]] | None = None) -> Response[Any]:
     values = values or {"name": account.name, "doctor_id": str(account.doctor_id or "")}
+    identity = page.ask(Identity)
     return await page.render(
-        "admin/account.html", status=status, here=ACCOUNTS, account=account, values=values, errors=errors or {},
+        "admin/account.html", status=status, here=ACCOUNTS, account=account,
+        factor=await identity.second_factor_of(page.caller, account.id),
+        sessions=await identity.sessions_of(page.caller, account.id), values=values, errors=errors or {},
         chosen=[one.value for one in account.roles] if chosen is None else chosen, refusal=refusal, changed=changed,
         ask=page.query.get("ask", ""), roles=_roles(page), doctors=await _doctors(page),
         own=account.id == page.caller.account_id)
@@ -178,3 +183,29 @@ async def switch(page: Page) -> Response[Any]:
         else _("%(name)s can sign in again.")
     return page.redirect(f"{ACCOUNTS}/{account_id}", toast=text % {"name": made.name},
                          undo=f"{ACCOUNTS}/{account_id}/{'enable' if disabled else 'disable'}")
+
+
+@pages.post("/admin/accounts/{account_id}/second-factor/reset", roles=[ADMIN])
+async def reset_factor(page: Page) -> Response[Any]:
+    account_id = page.id("account_id")
+    made = await page.ask(Identity).account(page.caller, account_id)
+    with suppress(NoFactor):   # somebody has just done it
+        await page.ask(Identity).reset_second_factor(page.caller, account_id)
+    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=page.language.gettext(
+        "The second factor of %(name)s is taken off. They are told by e-mail.") % {"name": made.name})
+
+
+@pages.post("/admin/accounts/{account_id}/sessions/end", roles=[ADMIN])
+async def end_sessions(page: Page) -> Response[Any]:
+    account_id = page.id("account_id")
+    made = await page.ask(Identity).account(page.caller, account_id)
+    await page.ask(Identity).end_sessions_of(page.caller, account_id)
+    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=page.language.gettext(
+        "%(name)s is signed out everywhere.") % {"name": made.name})
+
+
+@pages.post("/admin/accounts/{account_id}/sessions/{session_id}/end", roles=[ADMIN])
+async def end_one_session(page: Page) -> Response[Any]:
+    account_id = page.id("account_id")
+    await page.ask(Identity).end_session_of(page.caller, account_id, page.id("session_id"))
+    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=page.language.gettext("That sign-in has ended."))

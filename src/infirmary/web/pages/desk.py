@@ -87,7 +87,7 @@ def next_of(visits: Sequence[Appointment]) -> Appointment | None:
     return next((one for one in visits if one.status in LIVE), visits[-1] if visits else None)
 
 
-@pages.get("/desk/arrivals", roles=ROLES)
+@pages.get("/desk/arrivals", roles=ROLES, background=True)
 async def arrivals(page: Page) -> Response[Any]:
     return await page.render("desk/_arrivals.html", arrivals=await coming(page), chosen=None)
 

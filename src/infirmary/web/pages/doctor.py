@@ -84,7 +84,7 @@ async def today(page: Page) -> Response[Any]:
     return await _desk(page, queue, queue.first, show="queue")
 
 
-@pages.get("/doctor/queue", roles=[DOCTOR])
+@pages.get("/doctor/queue", roles=[DOCTOR], background=True)
 async def queue_part(page: Page) -> Response[Any]:
     """The queue alone, for the page that keeps itself fresh."""
     return await page.render("doctor/_queue.html", queue=await queue_of(page), chosen=page.query.get("chosen", ""),

@@ -8,5 +8,6 @@ import "./hold.js";
 import "./keyboard.js";
 import "./large.js";
 import "./live.js";
+import "./paper.js";
 import "./toasts.js";
 import "./view.js";

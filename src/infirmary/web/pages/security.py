@@ -1,0 +1,191 @@
+"""How one signs in: password, authenticator app, recovery codes; and where one is signed in."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import segno
+from litestar import Response
+
+from infirmary.contexts.identity.contract import (
+    CodeGiven,
+    DisableTotp,
+    FactorSet,
+    Identity,
+    MfaRequired,
+    NoFactor,
+    NothingToConfirm,
+    StepUp,
+    StepUpRequired,
+    TokenRequest,
+    WrongCode,
+    WrongCredentials,
+)
+from infirmary.kernel.access import NOBODY
+from infirmary.kernel.errors import NotFound, Refusal, TooManyTries
+from infirmary.language import PATIENT, STAFF_ROLES
+from infirmary.web import menu
+from infirmary.web.forms import own
+from infirmary.web.page import Handler, Page, Pages
+from infirmary.web.shown import told
+
+pages = Pages()
+EVERYBODY = (PATIENT, *STAFF_ROLES)
+HERE = "/security"
+LONGEST_URI = 600
+CODE = 40   # characters, as the contract has it
+_resume: dict[str, Handler] = {}
+
+
+# --- signing in: the second step -------------------------------------------------------------------------------------
+
+async def ask_for_code(page: Page, refusal: Refusal, *, wrong: bool) -> Response[Any]:
+    """The password was right; what stands for it travels in the form, never in an address."""
+    error = page.language.gettext("This code does not match, or was used before. Wait for the next one.") if wrong else ""
+    return await page.render("sign_in_code.html", status=refusal.status if wrong else 200, error=error,
+                             token=refusal.extra["mfa_token"], next=page.form.get("next", ""))
+
+
+@pages.post("/sign-in/code")
+async def second_step(page: Page) -> Response[Any]:
+    token = page.form.get("token", "")[:200]
+    try:
+        page.sign_in(await page.ask(Identity).token(NOBODY, TokenRequest(
+            grant_type="mfa_otp", mfa_token=token or "-", otp=page.form.get("otp", "").strip()[:CODE] or "-")))
+    except MfaRequired as refusal:
+        return await ask_for_code(page, refusal, wrong=True)
+    except TooManyTries as refusal:
+        return await page.render("sign_in_code.html", status=429, token=token, error="", next=page.form.get("next", ""),
+                                 refusal=told(refusal, icon="lock"))
+    except WrongCredentials as refusal:
+        return await page.render("sign_in.html", status=refusal.status, next=page.form.get("next", ""),
+                                 refusal=told(refusal, icon="clock-off"))
+    return page.redirect(own(page.form.get("next", "")) or menu.start_of(page.caller))
+
+
+# --- the password, given again ---------------------------------------------------------------------------------------
+
+def sensitive(path: str) -> Callable[[Handler], Handler]:
+    """A form that needs the password where it was given too long ago: it is asked for, and then the form goes on."""
+    def declare(handler: Handler) -> Handler:
+        async def answer(page: Page) -> Response[Any]:
+            try:
+                return await handler(page)
+            except StepUpRequired:
+                return await _ask_again(page, path)
+
+        _resume[path] = answer
+        answer.__name__ = handler.__name__
+        return pages.post(path, roles=EVERYBODY)(answer)
+
+    return declare
+
+
+async def _ask_again(page: Page, path: str, *, status: int = 200, error: str = "") -> Response[Any]:
+    kept = {name: value for name, value in page.form.items() if name not in ("_csrf_token", "proof", "then")}
+    return await page.render("step_up.html", status=status, here=HERE, then=path, kept=kept, error=error,
+                             layout=layout(page))
+
+
+@pages.post("/security/prove", roles=EVERYBODY)
+async def prove(page: Page) -> Response[Any]:
+    path = page.form.get("then", "")
+    if path not in _resume:
+        raise NotFound
+    try:
+        await page.ask(Identity).step_up(page.caller, StepUp(page.form.get("proof", "")[:200] or "-"))
+    except (WrongCredentials, TooManyTries) as refusal:
+        return await _ask_again(page, path, status=422 if refusal.status == 401 else refusal.status, error=refusal.detail)
+    return await _resume[path](page)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+@pages.get("/security", roles=EVERYBODY)
+async def security(page: Page) -> Response[Any]:
+    identity = page.ask(Identity)
+    sessions = sorted(await identity.sessions(page.caller), key=lambda one: not one.current)
+    return await page.render("security.html", here=HERE, factor=await identity.second_factor(page.caller),
+                             sessions=sessions, layout=layout(page))
+
+
+@sensitive("/security/authenticator")
+async def set_up(page: Page) -> Response[Any]:
+    try:
+        offered = await page.ask(Identity).enroll_totp(page.caller)
+    except FactorSet:
+        return page.redirect(HERE)
+    return await _offer(page, offered.otpauth_uri)
+
+
+async def _offer(page: Page, uri: str, *, status: int = 200, error: str = "") -> Response[Any]:
+    """The secret stays in this one page: what was asked for is shown again when the code was wrong."""
+    secret = parse_qs(urlsplit(uri).query).get("secret", [""])[0]
+    picture = segno.make(uri, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True)
+    return await page.render("authenticator.html", status=status, here=HERE, uri=uri, picture=picture, error=error,
+                             secret=" ".join(secret[at:at + 4] for at in range(0, len(secret), 4)), layout=layout(page))
+
+
+@sensitive("/security/authenticator/confirm")
+async def confirm(page: Page) -> Response[Any]:
+    uri = page.form.get("uri", "")
+    if not uri.startswith("otpauth://totp/") or len(uri) > LONGEST_URI:
+        return page.redirect(HERE)
+    try:
+        made = await page.ask(Identity).confirm_totp(page.caller, CodeGiven(page.form.get("code", "").strip()[:CODE] or "-"))
+    except WrongCode as refusal:
+        return await _offer(page, uri, status=refusal.status, error=refusal.detail)
+    except NothingToConfirm:
+        return page.redirect(HERE)
+    return await _codes(page, made.recovery_codes, page.language.gettext("Signing in asks for a code now"))
+
+
+@sensitive("/security/recovery-codes")
+async def renew(page: Page) -> Response[Any]:
+    try:
+        made = await page.ask(Identity).renew_recovery_codes(page.caller)
+    except NoFactor:
+        return page.redirect(HERE)
+    return await _codes(page, made.recovery_codes, page.language.gettext("Your new recovery codes"))
+
+
+async def _codes(page: Page, codes: list[str], title: str) -> Response[Any]:
+    return await page.render("recovery_codes.html", here=HERE, codes=codes, title=title, layout=layout(page))
+
+
+@pages.get("/security/authenticator/remove", roles=EVERYBODY)
+async def remove_form(page: Page) -> Response[Any]:
+    return await page.render("authenticator_remove.html", here=HERE, layout=layout(page))
+
+
+@pages.post("/security/authenticator/remove", roles=EVERYBODY)
+async def remove(page: Page) -> Response[Any]:
+    _ = page.language.gettext
+    try:
+        await page.ask(Identity).disable_totp(page.caller, DisableTotp(
+            page.form.get("password", "")[:200] or "-", page.form.get("code", "").strip()[:CODE] or "-"))
+    except (WrongCredentials, TooManyTries) as refusal:
+        return await page.render("authenticator_remove.html", status=422 if refusal.status == 401 else refusal.status,
+                                 here=HERE, layout=layout(page), refusal=told(refusal, icon="lock"))
+    except NoFactor:
+        return page.redirect(HERE)
+    return page.redirect(HERE, toast=_("The authenticator app is removed. Your password alone signs you in."))
+
+
+# --- where one is signed in ------------------------------------------------------------------------------------------
+
+@pages.post("/sessions/others/end", roles=EVERYBODY)
+async def end_others(page: Page) -> Response[Any]:
+    await page.ask(Identity).end_other_sessions(page.caller)
+    return page.redirect(HERE, toast=page.language.gettext("You are signed out everywhere but here."))
+
+
+@pages.post("/sessions/{session_id}/end", roles=EVERYBODY)
+async def end_session(page: Page) -> Response[Any]:
+    await page.ask(Identity).end_session(page.caller, page.id("session_id"))
+    return page.redirect(HERE, toast=page.language.gettext("That sign-in has ended."))
+
+
+def layout(page: Page) -> str:
+    return "_read.html" if page.caller.roles <= {PATIENT} else "_work.html"
