@@ -19,6 +19,8 @@ class Booking(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     most_open_visits: Annotated[int, Meta(ge=1, le=1000)] = 20
     # How long a time that somebody has chosen waits for their confirmation.
     hold_minutes: Annotated[int, Meta(ge=1, le=60)] = 5
+    # How long a time that came free waits for the answer of whom it is offered to.
+    offer_minutes: Annotated[int, Meta(ge=1, le=1440)] = 30
 
 
 class LiveConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, HoldSlot, Status
+from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, MergeForm, Patients
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
@@ -408,6 +409,38 @@ async def held(world: World, of: Subject) -> dict[str, Any]:
     kept = await world.house.ask(Appointments).hold(ROOT, HoldSlot(
         patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=world.free_time()))
     return {"path": {"hold_id": kept.hold_id}}
+
+
+@asks("appointments.join_waitlist", about=PERSONS)
+async def join_waitlist(world: World, of: Subject) -> dict[str, Any]:
+    await no_place(world, of)
+    now = world.clock.now()
+    return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "earliest": now,
+                     "latest": now + timedelta(hours=1)}, "hides": ("patient_id",)}
+
+
+async def no_place(world: World, of: Subject) -> None:
+    """Nobody waits twice for the same."""
+    ask = world.house.ask(Appointments)
+    for status in (Standing.WAITING, Standing.OFFERED):
+        for one in (await ask.waitlist(ROOT, patient_id=of.patient_id, status=status)).items:
+            await ask.leave_waitlist(ROOT, one.id)
+
+
+@asks("appointments.waitlist", about=PERSONS)
+async def waitlist(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",), "listing": True}
+
+
+@asks("appointments.waiting", "appointments.accept_offer", "appointments.leave_waitlist", about=PERSONS)
+async def waiting(world: World, of: Subject) -> dict[str, Any]:
+    """A place with an offer: the time they wait for is free."""
+    await no_place(world, of)
+    wanted = world.free_time()
+    place = await world.house.ask(Appointments).join_waitlist(ROOT, JoinWaitlist(
+        patient_id=of.patient_id, doctor_id=of.doctor_id, earliest=wanted, latest=wanted))
+    await world.house.rooms["appointments"].service.offer_freed()
+    return {"path": {"waiting_id": place.id}}
 
 
 @asks("appointments.appointments", about=PERSONS)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -14,6 +15,8 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    TimeOffered,
+    WaitLapsed,
 )
 from infirmary.contexts.identity.contract import ResetLink
 from infirmary.contexts.identity.events import (
@@ -32,7 +35,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from infirmary.kernel.errors import Unavailable
 from infirmary.kernel.outbox import inbox, outbox
 
-from .builders import a_desk, a_fact, a_visit, admin, mary, okafor, silva
+from .builders import THURSDAY, a_desk, a_fact, a_visit, admin, mary, okafor, silva
 
 OUTBOX = Query(outbox.select().with_only_columns(outbox.c.body), object)
 
@@ -226,3 +229,22 @@ async def test_what_was_written_is_audited_without_names(desk):
     assert entry["entity"] == f"fact/{fact.id}"
     assert mary.name not in str(entry)
     assert set(entry) == set(Audited.__struct_fields__)
+
+
+async def test_an_offer_from_the_waitlist_says_until_when_and_what_came_of_it(desk):
+    offered = TimeOffered(aggregate=new_id(), version=2, patient_id=mary.id, doctor_id=new_id(),
+                          doctor_name="Dr Amara Okafor", department_name="Cardiology", starts_at=THURSDAY,
+                          expires_at=THURSDAY - timedelta(days=1))
+    await desk.hears(offered)
+    await desk.hears(WaitLapsed(aggregate=offered.aggregate, version=3, patient_id=mary.id,
+                                about_name="Cardiology", offered_at=THURSDAY))
+    await desk.hears(WaitLapsed(aggregate=new_id(), version=2, patient_id=mary.id, about_name="Cardiology",
+                                offered_at=None))
+    over, gone, free = await inbox_of(desk, mary)
+    assert free.title == "A time came free: Thu 26 Nov, 09:20"
+    assert "kept for you until Wed 25 Nov, 09:20" in free.body
+    assert gone.title == "The time on Thu 26 Nov, 09:20 went to somebody else"
+    assert over.title == "No time came free for you"
+    assert {one.link for one in (over, gone, free)} == {"/waitlist"}
+    assert sorted(one.kind for one in await deliveries(desk)) == [
+        "waitlist.lapsed", "waitlist.lapsed", "waitlist.offered"]

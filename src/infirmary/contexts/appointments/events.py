@@ -74,3 +74,22 @@ class VisitHandedOver(VisitChanged, frozen=True, kw_only=True):
     """The same visit, on another record of the same person."""
 
     previous_patient_id: UUID
+
+
+class TimeOffered(Event, frozen=True, kw_only=True):
+    """A time came free that somebody waits for; it is kept for them until `expires_at`. Aggregate: the place."""
+
+    patient_id: UUID
+    doctor_id: UUID
+    doctor_name: str
+    department_name: str
+    starts_at: datetime
+    expires_at: datetime
+
+
+class WaitLapsed(Event, frozen=True, kw_only=True):
+    """Nobody waits any more: the offer of `offered_at` was not answered, or (None) no time came free."""
+
+    patient_id: UUID
+    about_name: str
+    offered_at: datetime | None

@@ -14,4 +14,5 @@ from .tables import metadata
 APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path(__file__).parent / "migrations",
                        service=AppointmentsService, reactions=reactions,
                        jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
+                                             Job("tend-waitlist", timedelta(0), service.tend_waitlist),
                                              Job("follow-records", timedelta(seconds=5), service.follow_records)])

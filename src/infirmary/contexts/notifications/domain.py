@@ -22,7 +22,9 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    TimeOffered,
     VisitChanged,
+    WaitLapsed,
 )
 from infirmary.contexts.identity.events import FactorChange
 
@@ -150,6 +152,26 @@ def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[New
 def _place(event: VisitChanged) -> str:
     where = _("by video") if event.mode is Mode.VIDEO else event.location
     return ", ".join(filter(None, (event.department_name, where)))
+
+
+def about_waiting(event: TimeOffered | WaitLapsed, *, tz: ZoneInfo, now: datetime) -> Message:
+    """What came of waiting: a time with a deadline, or that the wait is over."""
+    if isinstance(event, TimeOffered):
+        words = {"when": when(event.starts_at, tz=tz, now=now), "until": when(event.expires_at, tz=tz, now=now),
+                 "doctor": one_line(event.doctor_name), "department": one_line(event.department_name)}
+        title = _("A time came free: {when}").format_map(words)
+        return Message("waitlist.offered", title, title, _(
+            "With {doctor}, {department}. It is kept for you until {until}; then it goes to the next who waits. Take it or "
+            "leave it on the page of your waitlist.").format_map(words), "/waitlist", _("Answer the offer"))
+    if event.offered_at is not None:
+        title = _("The time on {when} went to somebody else").format(when=when(event.offered_at, tz=tz, now=now))
+        return Message("waitlist.lapsed", title, title, _(
+            "It was kept for you, and the time to answer has run out. You do not wait any more; join the waitlist again "
+            "if you still look for a visit."), "/waitlist", _("Open the waitlist"))
+    title = _("No time came free for you")
+    return Message("waitlist.lapsed", title, title, _(
+        "The days that you chose are over, so you do not wait any more. Join the waitlist again with other days, or book "
+        "one of the free times."), "/waitlist", _("Open the waitlist"))
 
 
 def about_reset(*, invitation: bool, hospital: str) -> Message:

@@ -24,6 +24,8 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.AppointmentDeclined: service.visit_changed,
         visits.AppointmentRescheduled: service.visit_changed,
         visits.AppointmentCancelled: service.visit_changed,
+        visits.TimeOffered: service.waiting_changed,
+        visits.WaitLapsed: service.waiting_changed,
         PasswordResetRequested: service.reset_requested,
         PasswordChanged: service.password_changed,
         FactorChanged: service.factor_changed,

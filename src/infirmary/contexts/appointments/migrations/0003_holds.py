@@ -1,4 +1,4 @@
-"""holds."""
+"""Times that are held."""
 import sqlalchemy as sa
 from alembic import op
 

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 from .announced import Announced
-from .booking import Booking
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
 from .steps import Steps
+from .waitlist import Waitlist
 
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Booking, Steps, Looking, Announced, RecordsMadeOne):
+class AppointmentsService(FreeTimes, Waitlist, Steps, Looking, Announced, RecordsMadeOne):
     """All of the contract."""

@@ -29,6 +29,7 @@ class Announced(Base):
                     moved[location].append(visit.id)
             for location, ids in sorted(moved.items()):
                 await tx.run(tables.RELOCATE, key=schedule.doctor_id, ids=ids, new_location=location)
+        self.freed.set()
 
     async def learn_name(self, event: PatientAmended, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:

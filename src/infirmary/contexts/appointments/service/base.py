@@ -1,6 +1,7 @@
 """What every part of the service needs."""
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -30,6 +31,7 @@ class Base(Appointments):
         self.db, self.clock = kit.db, kit.clock
         self.patients, self.live = kit.ask(Patients), kit.live
         self.hospital, self.zone = kit.settings.hospital, kit.settings.hospital.tz
+        self.freed = asyncio.Event()   # there may be something for the waitlist
         self.host = urlsplit(kit.settings.public_url).hostname or "localhost"
 
     async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:
@@ -43,12 +45,16 @@ class Base(Appointments):
 
 def recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChanged, done: str) -> Appointment:
     """What every version of a visit leaves behind, in the transaction that makes it."""
+    record(tx, caller, visit, fact, done)
+    return tx.answer(visits.shown(visit))
+
+
+def record(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChanged, done: str) -> None:
     tables.STEPS.add(tx, tables.KeptStep(visit.id, visit.version, visit.status, visit.changed_at, caller.name,
                                          caller.account_id, visit.starts_at, visit.status_reason))
     tx.emit(fact)
     tx.audit(f"appointment.{done}", caller, subject_id=visit.patient_id, entity=f"appointment/{visit.id}",
              status=visit.status, doctor_id=str(visit.doctor_id))
-    return tx.answer(visits.shown(visit))
 
 
 async def busy_grains(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime, *, now: datetime,

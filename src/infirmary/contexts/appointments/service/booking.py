@@ -26,7 +26,7 @@ from .instead import BLOCKED
 
 class Booking(Holding):
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
-        return await self.place(caller, body, partial(self._book, caller), look_first=body.hold_id is not None)
+        return await self.arrange(caller, body, partial(self._book, caller), look_first=body.hold_id is not None)
 
     async def _book(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
         """Without holds inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
@@ -52,7 +52,9 @@ class Booking(Holding):
                 new = visits.rescheduled(visit, body, schedule=schedule, by_staff=by_staff, now=self.clock.now(),
                                          zone=self.zone)
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
-                return await self.taking(new, partial(self._reschedule, caller, visit, new))
+                answer = await self.taking(new, partial(self._reschedule, caller, visit, new), own=new.patient_id)
+                self.freed.set()
+                return answer
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
             except BLOCKED as no:

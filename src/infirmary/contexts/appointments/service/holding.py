@@ -32,7 +32,7 @@ class HeldNoMoreError(Exception):
 class Holding(Instead):
     async def hold(self, caller: Caller, body: HoldSlot) -> Held:
         wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=body.starts_at)
-        return await self.place(caller, wish, partial(self._hold, caller), look_first=True)
+        return await self.arrange(caller, wish, partial(self._hold, caller), look_first=True)
 
     async def _hold(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Held:
         now, lasts = self.clock.now(), timedelta(minutes=self.live.value.booking.hold_minutes)
@@ -56,6 +56,7 @@ class Holding(Instead):
         while True:
             kept = await self._living(caller, hold_id)
             if await self.db.retry(self._let_go, caller, kept):
+                self.freed.set()
                 return Done()
 
     async def _let_go(self, caller: Caller, kept: Hold) -> bool:
@@ -71,7 +72,7 @@ class Holding(Instead):
         async with self.db.reading() as reading:
             kept = there(await tables.HOLDS.get(reading, hold_id))
         caller.must_reach(kept)
-        if kept.expires_at <= self.clock.now():
+        if kept.expires_at <= self.clock.now() or kept.holder_id != kept.patient_id:   # an offer is left on the waitlist
             raise NotFound
         return kept
 
@@ -87,8 +88,8 @@ class Holding(Instead):
         async with self.db.transaction() as tx:
             await tables.let_go(tx, kept)
 
-    async def place(self, caller: Caller, body: BookAppointment,
-                    work: Callable[[Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
+    async def arrange(self, caller: Caller, body: BookAppointment,
+                      work: Callable[[Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
         """Do this with the time that is asked for, or refuse with what is in the way and the nearest free times.
         `look_first`: the patient may have a hold. Who has none saves a question."""
         caller.must_reach(patient_id=body.patient_id, doctor_id=body.doctor_id)
@@ -103,32 +104,32 @@ class Holding(Instead):
             visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
                                 created_by=caller.account_id, open_visits=open_visits,
                                 most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
-            giving_way = await self._giving_way(visit) if look_first else []
+            giving_way = await self._giving_way(visit, patient.id) if look_first else []
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
-            return await self.taking(visit, partial(work, visit), giving_way)
+            return await self.taking(visit, partial(work, visit), giving_way, own=patient.id)
         except BLOCKED as no:
             raise await self.instead(no, caller, schedule, patient.id, body.starts_at, body.minutes) from no
 
-    async def taking(self, wanted: Visit, work: Callable[[Sequence[Hold]], Awaitable[T]],
-                     giving_way: Sequence[Hold] = ()) -> T:
-        """Holds give way to the visit when they have lapsed or are the patient's own. `work` ends those it is given in
+    async def taking(self, wanted: Visit | Hold, work: Callable[[Sequence[Hold]], Awaitable[T]],
+                     giving_way: Sequence[Hold] = (), *, own: UUID | None) -> T:
+        """Holds give way when they have lapsed, or are those of `own`, the patient who takes the time. `work` ends those it is given in
         the transaction that takes the time; the rows of `hold` and `occupancy` decide, and this only looks again."""
         while True:
             try:
                 return await self.db.retry(work, giving_way)
             except HeldNoMoreError:
-                giving_way = await self._giving_way(wanted)
+                giving_way = await self._giving_way(wanted, own)
             except UniqueViolation as no:
-                found = await self._giving_way(wanted)
+                found = await self._giving_way(wanted, own)
                 if found == [*giving_way] and no.on != tables.ONE_HOLD:
                     raise   # nobody who is left gives way
                 giving_way = found
 
-    async def _giving_way(self, wanted: Visit) -> list[Hold]:
+    async def _giving_way(self, wanted: Visit | Hold, own: UUID | None) -> list[Hold]:
         async with self.db.reading() as reading:
-            return await reading.all(tables.GIVING_WAY, now=self.clock.now(), patient_id=wanted.patient_id,
-                                     doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
+            return await reading.all(tables.GIVING_WAY, now=self.clock.now(), holder_id=own,
+                                     patient_id=wanted.patient_id, doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
 
 
 async def make_way(tx: Transaction, giving_way: Sequence[Hold]) -> None:

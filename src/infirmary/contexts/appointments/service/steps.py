@@ -46,9 +46,12 @@ class Steps(Base):
             visit = await self.visit(caller, appointment_id, if_match)
             moved = visits.moved(visit, move, now=self.clock.now(), zone=self.zone, reason=reason)
             try:
-                return await self.db.retry(self._store, caller, moved, move)
+                answer = await self.db.retry(self._store, caller, moved, move)
             except StaleVersion:
                 continue
+            if visits.freed(moved):
+                self.freed.set()
+            return answer
 
     async def _store(self, caller: Caller, visit: Visit, move: Move) -> Appointment:
         """The compare-and-set comes first: only who changes the visit frees its time and says so."""

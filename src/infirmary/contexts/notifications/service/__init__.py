@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.appointments.events import TimeOffered, VisitChanged, WaitLapsed
 from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
 from infirmary.contexts.identity.events import (
     FactorChanged,
@@ -58,6 +58,12 @@ class NotificationsService(Notifications):
                 if (one.patient_id is not None and one.patient_id == to.patient_id)
                 or (one.doctor_id is not None and one.doctor_id == to.doctor_id and to.account_id != event.by_account)]
         await self._tell(event, fact, told, subject_id=event.patient_id)
+
+    async def waiting_changed(self, event: TimeOffered | WaitLapsed, fact: Fact) -> None:
+        """Tell the patient, who has only so long to answer."""
+        message = domain.about_waiting(event, tz=self.settings.hospital.tz, now=self.clock.now())
+        people = await self.identity.recipients(ME, patient_id=event.patient_id)
+        await self._tell(event, fact, [(to, message) for to in people], subject_id=event.patient_id)
 
     async def reset_requested(self, event: PasswordResetRequested, fact: Fact) -> None:
         try:

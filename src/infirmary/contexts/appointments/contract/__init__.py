@@ -13,6 +13,8 @@ from infirmary.kernel.contract import Contract, Cursor, Done, File, Instant, Lim
 from infirmary.kernel.errors import Conflict, NotFound, Refusal
 from infirmary.language import ADMIN, DOCTOR, NURSE, OWN, PATIENT, RECEPTION, SERVICE, TREATING, Note
 
+from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiting, WaitIsOver
+
 
 class Status(StrEnum):
     """requested -> booked -> checked_in -> in_progress -> completed; or declined, cancelled, no_show."""
@@ -317,3 +319,30 @@ class Appointments(Contract, context="appointments"):
     @post("/appointments/{appointment_id}/no-show", allow=ON_THE_DAY, refuses=[*STEPS, TooEarly])
     async def no_show(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Appointment:
         """The patient did not come."""
+
+    @post("/waitlist", status=201, allow=BOOKERS, refuses=[NotFound, AlreadyWaiting, PatientNotActive, DoctorNotAvailable])
+    async def join_waitlist(self, caller: Caller, body: JoinWaitlist) -> Waiting:
+        """Wait for a time with a doctor, or with anybody of a department, to come free.
+
+        Whatever fits the wish and is free for the doctor and the patient is offered to who has waited longest among
+        those whose wish it fits: kept for them for a while (`booking.offer_minutes`, never more than half of the time
+        until the visit begins), and told in the app and by e-mail. Who does not answer makes room for the next.
+        """
+
+    @get("/waitlist", allow=BOOKERS, refuses=[NotFound])
+    async def waitlist(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
+                       department_id: UUID | None = None, status: Standing | None = None, limit: Limit = 25,
+                       cursor: Cursor | None = None) -> Page[Waiting]:
+        """Places within reach, who has waited longest first. Doctors see those who wait for them by name."""
+
+    @get("/waitlist/{waiting_id}", allow=BOOKERS, refuses=[NotFound])
+    async def waiting(self, caller: Caller, waiting_id: UUID) -> Waiting:
+        """One place on the waitlist."""
+
+    @post("/waitlist/{waiting_id}/accept", allow=BOOKERS, refuses=[*BOOKING_ANEW, OfferIsGone])
+    async def accept_offer(self, caller: Caller, waiting_id: UUID) -> Waiting:
+        """Book the time that is offered; `appointment_id` is the visit. Accepted twice is one visit."""
+
+    @post("/waitlist/{waiting_id}/leave", allow=BOOKERS, refuses=[NotFound, WaitIsOver])
+    async def leave_waitlist(self, caller: Caller, waiting_id: UUID) -> Waiting:
+        """Wait no longer; a time that was offered goes to the next."""

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -24,17 +23,17 @@ from sqlalchemy import (
     update,
 )
 
+from infirmary.contexts.appointments.contract import Appointment, Mode, Status
+from infirmary.contexts.appointments.domain.holds import Hold
+from infirmary.contexts.appointments.domain.hours import Schedule, grains
+from infirmary.contexts.appointments.domain.visits import OPEN, Visit
 from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
-from infirmary.kernel.database.db import Transaction, with_kernel_tables
+from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from .contract import Appointment, Mode, Status
-from .domain.holds import Hold
-from .domain.hours import Schedule, grains
-from .domain.visits import OPEN, Visit
-
-metadata = with_kernel_tables(MetaData())
+from . import waitlist as waitlist  # whose tables belong to the metadata
+from .base import metadata as metadata
 
 schedule = Table(
     "schedule", metadata,
@@ -208,7 +207,8 @@ _lapsed = hold.c.expires_at <= bindparam("now")
 HOLDS_OF = HOLDS.find(hold.c.id.in_(bindparam("ids", expanding=True)))
 LAPSED = HOLDS.find(_lapsed)
 NO_OBSTACLES = HOLDS.find(or_(_lapsed, hold.c.holder_id == bindparam("patient_id")))
-GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("patient_id"), and_(
+HELD_FOR = HOLDS.find(hold.c.holder_id == bindparam("holder_id"))
+GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("holder_id"), and_(
     _lapsed, or_(hold.c.doctor_id == bindparam("doctor_id"), hold.c.patient_id == bindparam("patient_id")),
     hold.c.starts_at < bindparam("ends_at"), hold.c.ends_at > bindparam("starts_at"))))
 _AS_SEEN = (hold.c.id == bindparam("key"), hold.c.version == bindparam("seen"))
