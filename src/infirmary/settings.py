@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     workers: Annotated[int, Meta(ge=1, le=64)] = 1   # processes that serve; the command line says how many
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
+    breached_passwords: str = ""   # file of published passwords, as Have I Been Pwned's downloader writes it (SHA-1)
     secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
     services: Services = Services()
 

@@ -42,7 +42,7 @@ class AccountCare(Base):
         name = body.name.strip()
         domain.check_roles(body.roles, patient_id=body.patient_id, doctor_id=body.doctor_id)
         if body.password is not None:
-            domain.check_password(body.password, email=body.email, names=[name])
+            await self.check_password(body.password, email=body.email, names=[name])
         hashed = await self.passwords.hashed(body.password) if body.password is not None else None
         row = self.new_account(email=body.email, name=name, state=State.ACTIVE, now=self.clock.now(),
                                password_hash=hashed, patient_id=body.patient_id, doctor_id=body.doctor_id,

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from infirmary.kernel.request import current
 from infirmary.kernel.tokens import KeyRing, Revocations, Signer, Verifier, public_keys
 from infirmary.language import Role
 
+from .breached import Breached
 from .passwords import Passwords
 from .throttle import Bucket, Throttle
 
@@ -38,6 +40,8 @@ class Base(Identity):
         self.issuer: str = kit.settings.public_url
         self.production: bool = kit.settings.production
         self.passwords = Passwords(hasher)
+        listed: str = kit.settings.breached_passwords
+        self.breached = Breached(Path(listed) if listed else None)
         self.throttle = Throttle(kit.db, kit.clock, kit.secret("throttle"))
         self.ring = KeyRing(kit.settings.folder / "keys", kit.clock)
         self.signer = Signer(self.ring, issuer=self.issuer, audience=AUDIENCE, clock=kit.clock)
@@ -47,6 +51,11 @@ class Base(Identity):
     def derived(self, purpose: str, value: bytes) -> bytes:
         """32 bytes that only this installation can make of the value."""
         return hmac.digest(self.kit.secret(purpose), value, hashlib.sha256)
+
+    async def check_password(self, password: str, *, email: str, names: Iterable[str], field: str = "password") -> None:
+        """Refuses passwords that are guessed first."""
+        domain.check_password(password, email=email, names=names, field=field)
+        await self.breached.refuse(password, field)
 
     # --- how often -------------------------------------------------------------------------------------------------
 

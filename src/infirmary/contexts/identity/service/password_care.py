@@ -50,7 +50,7 @@ class PasswordCare(Base):
     async def reset_password(self, caller: Caller, body: NewPassword) -> Done:
         await self.throttle.take([self.from_here("reset")])
         reset, account = await self._offered(self._reset_of(body.token))
-        domain.check_password(body.password, email=account.email, names=[account.name])
+        await self.check_password(body.password, email=account.email, names=[account.name])
         hashed = await self.passwords.hashed(body.password)
         return await self.db.retry(self._reset, reset, account.id, hashed)
 
@@ -74,7 +74,7 @@ class PasswordCare(Base):
             account = await tables.ACCOUNTS.get(reading, caller.account_id)
         if account is None:
             raise NotFound
-        domain.check_password(body.new_password, email=account.email, names=[account.name], field="new_password")
+        await self.check_password(body.new_password, email=account.email, names=[account.name], field="new_password")
         stored = account.password_hash
         if not await self.proved(account.email_key, stored, body.current_password) or stored is None:
             async with self.db.transaction() as tx:

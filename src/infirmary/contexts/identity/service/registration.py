@@ -27,7 +27,7 @@ class Registration(Base):
         """
         await self.throttle.take([self.from_here("register")])
         given, family = body.given_name.strip(), body.family_name.strip()
-        domain.check_password(body.password, email=body.email, names=(given, family))
+        await self.check_password(body.password, email=body.email, names=(given, family))
         hashed = await self.passwords.hashed(body.password)
         account = await self.db.retry(self._reserve, body, f"{given} {family}")
         try:
