@@ -15,6 +15,7 @@ from . import (
     diary,
     doctor,
     hours,
+    merging,
     patient,
     people,
     register,
@@ -25,5 +26,5 @@ from . import (
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, patient.pages, booking.pages,                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
-    desk.pages, register.pages, around.pages, appoint.pages, visits.pages,         # the front desk
+    desk.pages, register.pages, around.pages, merging.pages, appoint.pages, visits.pages,   # the front desk
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -28,7 +28,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, Way, told
 from infirmary.web.typed import plain, typed_date
 
-from . import around
+from . import around, merging
 from .desk import ROLES, search
 
 pages = Pages()
@@ -161,7 +161,8 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
         patient=patient, coming=coming.items, past=past.items,
         more="?" + urlencode({"past": past.next_cursor}) if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
-        refusal=_not_closed(page, refusal, still_open, patient) if refusal else None, **hung)
+        refusal=_not_closed(page, refusal, still_open, patient) if refusal else None, **hung,
+        **await merging.joined(page, patient))
 
 
 def _not_closed(page: Page, refusal: Refusal, open_visits: list[Any], patient: Patient) -> Told:
