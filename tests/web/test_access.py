@@ -16,6 +16,7 @@ from infirmary.web.pages import (
     around,
     audit,
     desk,
+    desk_waitlist,
     diary,
     doctor,
     hours,
@@ -61,9 +62,10 @@ MAY: dict[str, set[Role]] = {
     "/admin/accounts/{account_id}/sessions/end": ADMINS,
     "/admin/accounts/{account_id}/sessions/{session_id}/end": ADMINS,
     "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
+    "/desk/waitlist": DESK, "/desk/waitlist/{waiting_id}/{deed}": DESK,
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, diary, doctor, hours, merging, people, register, visits)
+MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, merging, people, register, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
 UNKNOWN = ("mail_id", "contact_id", "coverage_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
@@ -82,7 +84,7 @@ def address(path: str, hospital: Hospital) -> str:
     known: dict[str, Any] = {
         "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id,
         "staff_id": people.nurse.id,
-        "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "context": "audit",
+        "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "waiting_id": people.rosa.id, "context": "audit",
         "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
         "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id,
         "other_id": people.lan.id}

@@ -12,6 +12,7 @@ from . import (
     audit,
     booking,
     desk,
+    desk_waitlist,
     diary,
     doctor,
     hours,
@@ -21,10 +22,11 @@ from . import (
     register,
     security,
     visits,
+    waitlist,
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, security.pages, patient.pages, booking.pages,                   # everybody, patients
+    account.pages, security.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
-    desk.pages, register.pages, around.pages, merging.pages, appoint.pages, visits.pages,   # the front desk
+    desk.pages, register.pages, around.pages, merging.pages, appoint.pages, visits.pages, desk_waitlist.pages,         # the front desk
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

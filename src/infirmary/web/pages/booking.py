@@ -138,6 +138,7 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
             {"name": one.department_name, "sub": page.language.gettext("Whoever is free first"), "icon": "clock"},
         day=wanted, days=days, groups=_groups(page, by_day.get(wanted, []), names, several=doctor_id is None),
         earliest=page.local(soonest.starts_at) if soonest else None,
+        waitlist_href="/waitlist/join?" + urlencode({"doctor": doctor_id} if doctor_id else {"department": department_id}),
         earlier_href=address(**{"from": max(page.today, first - timedelta(days=DAYS))}) if first > page.today else "",
         later_href=address(**{"from": first + timedelta(days=DAYS), "day": first + timedelta(days=DAYS)}),
         next_free=_next_free(page, by_day, wanted, soonest, address))
