@@ -72,6 +72,13 @@ session = Table(
     Column("address", String(64), nullable=False),
     Column("proved_at", UtcDateTime))   # when the password was last given in it
 
+# Records that were merged into another one, and the account that went with it: it is given back when they are apart.
+merged_record = Table(
+    "merged_record", metadata,
+    Column("patient_id", Id, primary_key=True),
+    Column("account_id", Id),
+    Column("version", Integer, nullable=False))
+
 # Used ones stay as long as their session: whoever brings one back holds a copy.
 refresh_token = Table(
     "refresh_token", metadata,
@@ -128,6 +135,12 @@ class AccountRow(Struct, frozen=True):
     claimed_until: datetime | None
     created_at: datetime
     last_sign_in_at: datetime | None
+    version: int
+
+
+class MergedRow(Struct, frozen=True):
+    patient_id: UUID
+    account_id: UUID | None
     version: int
 
 
@@ -192,6 +205,7 @@ REVOCATIONS = Rows(revocation, RevocationRow, version=None)
 RESETS = Rows(password_reset, ResetRow, version=None)
 TOTPS = Rows(totp, TotpRow, key="account_id", version=None)
 RECOVERY_CODES = Rows(recovery_code, RecoveryRow, key="account_id", version=None)
+MERGED = Rows(merged_record, MergedRow, key="patient_id", version=None)
 THROTTLES = Rows(throttle, ThrottleRow, key="bucket", version=None)
 
 _a = account.c
@@ -209,6 +223,8 @@ ADMINS_LOCKED = Query(
     .where(account_role.c.role == ADMIN, _active, _a.password_hash.is_not(None))
     .order_by(_a.id).with_for_update(), UUID)
 
+OF_PATIENT = Query(select(account).where(_a.patient_id == bindparam("patient_id")).with_for_update(), AccountRow)
+
 _one_version_on = {"version": _a.version + 1}
 _as_seen = (_by_id, _a.version == bindparam("seen"))
 ACTIVATE = Statement(update(account).where(*_as_seen, _a.state == State.PENDING).values(
@@ -218,6 +234,11 @@ VACATE = Statement(delete(account).where(*_as_seen, _a.state == State.PENDING))
 AMEND = Statement(update(account).where(*_as_seen).values(
     {name: bindparam(f"new_{name}", type_=_a[name].type)
      for name in ("name", "name_key", "search", "state", "doctor_id", "staff_id")} | _one_version_on))
+MERGED_ANEW = Statement(update(merged_record).where(
+    merged_record.c.patient_id == bindparam("key"), merged_record.c.version == bindparam("seen")).values(
+    account_id=bindparam("account", type_=Id), version=bindparam("newer")))
+FOLLOW = Statement(update(account).where(_by_id).values(
+    patient_id=bindparam("new_patient_id", type_=Id), **_one_version_on))
 # These leave the version alone: nobody's If-Match goes stale because somebody signs in or has a new password.
 SIGNED_IN = Statement(update(account).where(_by_id).values(last_sign_in_at=bindparam("now")))
 SET_PASSWORD = Statement(update(account).where(_by_id).values(password_hash=bindparam("hashed")))

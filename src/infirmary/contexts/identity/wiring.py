@@ -7,6 +7,7 @@ from pathlib import Path
 from infirmary.kernel.context import Context, Job
 
 from .contract import Identity
+from .reactions import reactions
 from .service import IdentityService
 from .tables import metadata
 
@@ -15,4 +16,5 @@ IDENTITY = Context(
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     service=IdentityService,
+    reactions=reactions,
     jobs=lambda service: [Job("forget", timedelta(minutes=10), service.forget)])

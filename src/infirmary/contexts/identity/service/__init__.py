@@ -8,6 +8,7 @@ from infirmary.contexts.identity import tables
 from .accounts import AccountCare
 from .factors import Factors
 from .keys import Keys
+from .merging import RecordsMadeOne
 from .password_care import PasswordCare
 from .registration import Registration
 from .signing_in import REVOCATIONS_KEPT, SigningIn
@@ -17,7 +18,7 @@ __all__ = ["IdentityService"]
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, SigningIn, PasswordCare, Factors, AccountCare, Keys):
+class IdentityService(Registration, SigningIn, PasswordCare, Factors, AccountCare, Keys, RecordsMadeOne):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())
