@@ -14,10 +14,10 @@ Visit = Callable[..., Visitor]
 PAGES = {
     "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
-                "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new"],
+                "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
                "/security/authenticator/remove"],
-    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/notifications"],
+    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/notifications"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],

@@ -45,7 +45,7 @@ async def test_a_patient_waits_is_offered_a_time_and_takes_it(hospital: Hospital
     assert "Dr Niamh Brennan On waitlist From Tomorrow to Tomorrow You are the first to be asked." in page.words
     await frees(hospital, full)
     page = await visitor.open("/waitlist")
-    assert "Tomorrow at 09:00 Time offered Dr Niamh Brennan Kept for you until Today, 08:30." in page.words
+    assert "Tomorrow at 09:00 Time offered Dr Niamh Brennan Kept for you until 08:30." in page.words
     answer = await visitor.submit(page.form("/accept"))
     visit = await hospital.ask(Appointments).appointment(reception, UUID(answer.location.rpartition("/")[2]))
     assert (visit.starts_at, visit.status) == (full.starts_at, Status.BOOKED)

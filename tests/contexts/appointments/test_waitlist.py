@@ -29,6 +29,7 @@ from infirmary.contexts.appointments.contract.waitlist import (
 )
 from infirmary.contexts.appointments.events import AppointmentBooked, TimeOffered, WaitLapsed
 from infirmary.contexts.appointments.tables.waitlist import PLACES
+from infirmary.contexts.patients.events import PatientAmended, PatientWasRetired
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.errors import Malformed, NotFound
@@ -267,6 +268,18 @@ class TestAnswering:
         for attempt in (clinic.ask.held, clinic.ask.let_go):
             with pytest.raises(NotFound):
                 await attempt(as_patient(place.patient_id), hold.id)
+
+
+async def test_a_closed_record_waits_for_nothing_and_a_new_name_is_shown(every_clinic: Clinic):
+    clinic = every_clinic
+    _, visit, places = await a_full_diary(clinic, 2)
+    await clinic.hear(PatientAmended(aggregate=places[1].patient_id, version=2, name="Pat New", number=1))
+    await freed(clinic, visit)
+    await clinic.hear(PatientWasRetired(aggregate=places[0].patient_id, version=2, name="Pat Ient", number=1))
+    await clinic.service.tend_waitlist()
+    assert await standing(clinic, *places) == ["left", "offered"]
+    assert (await clinic.ask.waiting(reception, places[1].id)).patient_name == "Pat New"
+    await nothing_overlaps(clinic)
 
 
 class TestRaces:

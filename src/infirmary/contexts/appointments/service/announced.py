@@ -35,3 +35,4 @@ class Announced(Base):
         async with self.db.transaction(once=fact.id) as tx:
             await tx.run(tables.RENAME_PATIENT, key=event.aggregate, new_patient_name=event.name,
                          **ahead(self.clock.now()))
+            await tx.run(tables.waitlist.RENAME, key=event.aggregate, new_patient_name=event.name)

@@ -24,12 +24,14 @@ from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.domain.waitlist import Place
 from infirmary.contexts.appointments.tables import waitlist as rows
+from infirmary.contexts.patients.events import PatientWasRetired
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Page
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound, StaleVersion
+from infirmary.kernel.events import Fact
 from infirmary.language import service
 
 from .base import busy_grains, record, there
@@ -148,6 +150,15 @@ class Waitlist(Booking):
             place = there(await rows.PLACES.get(reading, waiting_id))
         caller.must_reach(place)
         return place
+
+    async def learn_retired(self, event: PatientWasRetired, fact: Fact) -> None:
+        """Nobody waits with a record that is closed."""
+        async with self.db.transaction(once=fact.id) as tx:
+            for place in await tx.all(rows.OPEN_OF, patient_id=event.aggregate):
+                left = await rows.PLACES.save(tx, waitlist.over(place, Standing.LEFT, now=self.clock.now()))
+                await _give_back(tx, place)
+                _audit(tx, ME, left, "left")
+        self.freed.set()
 
     # --- Offering -----------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,26 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from infirmary.contexts.appointments.contract.waitlist import Standing
 from infirmary.contexts.appointments.domain.waitlist import Place
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.rows import Pages, Rows
-from infirmary.kernel.database.statement import Query
+from infirmary.kernel.database.statement import Query, Statement
 
 from .base import metadata
 
@@ -45,6 +58,10 @@ OVERDUE = PLACES.find(waiting.c.status.in_((Standing.WAITING, Standing.OFFERED))
     waiting.c.offer_expires_at <= bindparam("now"),
     and_(waiting.c.offer_expires_at.is_(None), waiting.c.latest <= bindparam("too_late"))))
 OPEN_PLACE = PLACES.find(waiting.c.patient_id == bindparam("patient_id"), waiting.c.open_about == bindparam("open_about"))
+OPEN_OF = PLACES.find(waiting.c.patient_id == bindparam("patient_id"), waiting.c.open_about.is_not(None))
+RENAME = Statement(update(waiting).where(
+    waiting.c.patient_id == bindparam("key"), waiting.c.open_about.is_not(None)).values(
+    patient_name=bindparam("new_patient_name", type_=waiting.c.patient_name.type)))
 AHEAD = Query(select(func.count()).select_from(waiting).where(
     waiting.c.open_about == bindparam("open_about"), waiting.c.status == Standing.WAITING,
     waiting.c.created_at < bindparam("created_at")), int)
