@@ -10,7 +10,7 @@ DATA ?= data
 WORKERS ?= 2
 REPLICAS ?= 1
 # Tests that start the hospital as separate services: some thirty processes, so they have a command of their own.
-SEPARATE := tests/separate tests/chaos/test_chaos.py
+SEPARATE := tests/separate tests/chaos/test_chaos.py tests/chaos/test_network.py
 DB ?= postgresql
 TRACES ?=
 

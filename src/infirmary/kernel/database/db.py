@@ -34,7 +34,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 P = ParamSpec("P")
 TRIES = 5
-HANGS = 30.0   # seconds for one piece of work, tries included; nobody waits that long, but relays and jobs must go on
+HANGS = 10.0   # seconds for one piece of work, tries included: longer than any lock is waited for
 
 # The task, not a flag: a task started inside a transaction inherits the context, but not the transaction.
 _opened_by: ContextVar[asyncio.Task[Any] | None] = ContextVar("_opened_by", default=None)
