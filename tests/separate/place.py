@@ -3,15 +3,22 @@ be lived today, without anybody's clock being moved."""
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
+import yaml
 from msgspec import Struct
 from sqlalchemy import bindparam, select
 
@@ -21,12 +28,14 @@ from infirmary.kernel.database.statement import Query
 from infirmary.kernel.outbox import WAITING, inbox, outbox
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
+from infirmary.run.up import Plan, environment
 from infirmary.settings import Settings
 from tests.services import Services, missing, services
 
 PATIENCE = 20.0   # seconds: other tests run beside, and facts are tried again after a pause
 EARLY = 2         # o'clock
 EARLIER = timedelta(minutes=1)
+CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 
 
 def early_zone() -> str:
@@ -107,3 +116,29 @@ class Facts:
             found += [f"{fact.kind} for {who}" for who, kinds in self._listeners.items() for fact in told
                       if fact.kind in kinds and fact.id not in heard[who]]
         return found
+
+
+def plan_of(place: Services) -> Plan:
+    return msgspec.json.decode((place.folder / "plan.json").read_bytes(), type=Plan)
+
+
+def told(place: Services) -> dict[str, str]:
+    """The environment of every process of this hospital."""
+    return {**os.environ, **environment(plan_of(place), place.folder)}
+
+
+async def configure(place: Services, *words: str) -> str:
+    """`infirmary config`, as an operator types it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "infirmary", "config", *words, "--author", "a test", env=told(place), stdout=PIPE)
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0
+    return said
+
+
+async def push(place: Services, folder: Path, **changed: Any) -> str:
+    """The files under deploy/config with these sections changed, to every process."""
+    shutil.copytree(CONFIG, folder)
+    file = folder / told(place)["INFIRMARY_ENVIRONMENT"] / "common.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **changed}))
+    return await configure(place, "push", "--folder", str(folder))

@@ -28,7 +28,7 @@ from infirmary.settings import Hospital
 from tests.architecture.judge import MATRIX, NO_SUCH_PATH, NOT_SIGNED_IN, Cell, Judge, Row, cells_of
 from tests.architecture.requests import OPERATIONS
 from tests.architecture.world import HOUSE, World
-from tests.separate.place import Facts
+from tests.separate.place import Facts, configure, push
 from tests.services import Services
 
 pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.asyncio(loop_scope="module")]
@@ -81,8 +81,10 @@ class AtTheGateway(Judge):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def judge(running: tuple[Services, ZoneInfo]) -> AsyncIterator[AtTheGateway]:
+async def judge(running: tuple[Services, ZoneInfo], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AtTheGateway]:
     place, zone = running
+    # All questions are asked of the same few people, who have more and more visits before them.
+    await push(place, tmp_path_factory.mktemp("many-visits") / "config", booking={"most_open_visits": 1000})
     house = House(msgspec.structs.replace(place.settings, hospital=Hospital(zone=zone.key)), contexts=HOUSE)
     await house.open()
     async with AsyncExitStack() as opened:
@@ -96,6 +98,7 @@ async def judge(running: tuple[Services, ZoneInfo]) -> AsyncIterator[AtTheGatewa
             databases[context.name] = await asyncpg.connect(place.url(context.name))
             opened.push_async_callback(databases[context.name].close)
         yield AtTheGateway(world, await world.strangers(), databases)
+    await configure(place, "rollback", "1")
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

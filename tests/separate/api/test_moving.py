@@ -4,26 +4,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import random
-import shutil
 import sys
 import time
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
-import msgspec
 import pytest
-import yaml
 
 from infirmary.language import ADMIN, RECEPTION
-from infirmary.run.up import DATABASES, Plan, environment
+from infirmary.run.up import DATABASES
 from tests import load
 from tests.hospital import Seeded, free_port, token
+from tests.separate.place import configure, plan_of, push, told
 from tests.services import Services
 
 pytestmark = pytest.mark.xdist_group("services")
@@ -31,16 +28,6 @@ CONNECTIONS, READS, BOOKINGS = 8, 270, 30   # reads and bookings of one round
 SLOT = timedelta(minutes=20)
 FOUND_WITHIN = 20.0    # seconds
 TAKEN_UP_WITHIN = 2.0
-CONFIG = Path(__file__).parents[3] / "deploy" / "config"
-
-
-def plan_of(place: Services) -> Plan:
-    return msgspec.json.decode((place.folder / "plan.json").read_bytes(), type=Plan)
-
-
-def told(place: Services) -> dict[str, str]:
-    """The environment of every process of this hospital."""
-    return {**os.environ, **environment(plan_of(place), place.folder)}
 
 
 async def instances(place: Services) -> dict[str, list[dict[str, object]]]:
@@ -126,23 +113,11 @@ async def test_a_process_that_is_added_and_one_that_is_removed_lose_no_request(p
     assert added.pid not in {one["pid"] for one in (await instances(place))["appointments"]}
 
 
-async def configure(place: Services, *words: str) -> str:
-    """`infirmary config`, as an operator types it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "infirmary", "config", *words, "--author", "a test", env=told(place), stdout=PIPE)
-    said = (await process.communicate())[0].decode()
-    assert process.returncode == 0
-    return said
-
-
 async def test_a_configuration_that_is_pushed_runs_everywhere_two_seconds_later(place: Services, tmp_path: Path) -> None:
-    shutil.copytree(CONFIG, tmp_path / "config")
-    file = tmp_path / "config" / told(place)["INFIRMARY_ENVIRONMENT"] / "common.yaml"
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "booking": {"most_open_visits": 19}}))
     before = await instances(place)
     [first] = {one["config_version"] for copies in before.values() for one in copies}
 
-    said = await configure(place, "push", "--folder", str(tmp_path / "config"))
+    said = await push(place, tmp_path / "config", booking={"most_open_visits": 19})
     pushed_at = time.monotonic()
     assert "most_open_visits: 19" in said
     version = int(said.split()[1])
