@@ -20,6 +20,7 @@ from infirmary.web.pages import (
     diary,
     doctor,
     hours,
+    label,
     mail,
     merging,
     people,
@@ -42,7 +43,7 @@ MAY: dict[str, set[Role]] = {
     **dict.fromkeys((f"{RECORD}/contacts/new", f"{RECORD}/contacts/{{contact_id}}",
                      f"{RECORD}/contacts/{{contact_id}}/remove", f"{RECORD}/coverages/new",
                      f"{RECORD}/coverages/{{coverage_id}}", f"{RECORD}/coverages/{{coverage_id}}/withdraw",
-                     f"{RECORD}/consents"), DESK),
+                     f"{RECORD}/consents", f"{RECORD}/label"), DESK),
     **dict.fromkeys(("/record", "/record/contacts/new", "/record/contacts/{contact_id}",
                      "/record/contacts/{contact_id}/remove", "/record/consents"), PATIENTS),
     f"{RECORD}/merge": {RECEPTION, ADMIN}, f"{RECORD}/unmerge/{{other_id}}": {RECEPTION, ADMIN},
@@ -65,7 +66,7 @@ MAY: dict[str, set[Role]] = {
     "/desk/waitlist": DESK, "/desk/waitlist/{waiting_id}/{deed}": DESK,
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, merging, people, register, visits)
+MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, label, merging, people, register, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
 UNKNOWN = ("mail_id", "contact_id", "coverage_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})

@@ -16,6 +16,7 @@ from . import (
     diary,
     doctor,
     hours,
+    label,
     merging,
     patient,
     people,
@@ -28,5 +29,6 @@ from . import (
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
-    desk.pages, register.pages, around.pages, merging.pages, appoint.pages, visits.pages, desk_waitlist.pages,         # the front desk
+    desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
+    appoint.pages, visits.pages, desk_waitlist.pages,
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit
