@@ -6,7 +6,8 @@ import itertools
 import random
 import statistics
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import select
@@ -27,8 +28,8 @@ Rate = Callable[..., float]
 
 
 class At(Struct, frozen=True):
-    id: Any
-    at: Any
+    id: UUID
+    at: datetime
 
 
 ANNOUNCED = Query(select(outbox.c.id, outbox.c.happened_at.label("at")).where(
@@ -100,7 +101,7 @@ def latency(place: Services, some: Callable[[int], list[load.Sent]]) -> tuple[fl
     return cuts[49], cuts[98]
 
 
-async def _all(place: Services, context: str, query: Query[At]) -> dict[Any, Any]:
+async def _all(place: Services, context: str, query: Query[At]) -> dict[UUID, datetime]:
     db = await Database.open(place.url(context), context, size=1)
     try:
         async with db.reading() as reading:

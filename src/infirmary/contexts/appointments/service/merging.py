@@ -44,7 +44,9 @@ class RecordsMadeOne(Base):
     async def follow_records(self) -> None:
         """Safe in several processes at once: each visit is moved by a compare-and-set."""
         async with self.db.reading() as reading:
-            due = (await reading.all(tables.TO_MOVE, limit=BATCH) + await reading.all(tables.TO_GIVE_BACK, limit=BATCH))
+            due = await reading.all(tables.TO_GIVE_BACK, limit=BATCH)
+            if closed := await reading.all(tables.CLOSED):
+                due += await reading.all(tables.TO_MOVE, closed=closed, limit=BATCH)
         for one in due:
             name = (await self.patients.card(service("appointments"), one.patient_id)).name
             try:

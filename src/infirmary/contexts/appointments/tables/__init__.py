@@ -332,9 +332,12 @@ async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Vis
 _MERGED_ANEW = Statement(update(merged_record).where(
     merged_record.c.patient_id == bindparam("key"), merged_record.c.version < bindparam("newer")).values(
     into_id=bindparam("into", type_=Id), version=bindparam("newer")))
+CLOSED = Query(select(merged_record.c.patient_id).where(merged_record.c.into_id.is_not(None)), UUID)
+# Named one by one, so that visits are found by their patient: this is asked for ever, and visits are many.
 TO_MOVE = Query(select(appointment.c.id, merged_record.c.into_id.label("patient_id")).join(
     merged_record, appointment.c.patient_id == merged_record.c.patient_id).where(
-    merged_record.c.into_id.is_not(None)).order_by(appointment.c.id).limit(bindparam("limit", type_=Integer)), Due)
+    merged_record.c.into_id.is_not(None), appointment.c.patient_id.in_(bindparam("closed", expanding=True))).limit(
+    bindparam("limit", type_=Integer)), Due)
 TO_GIVE_BACK = Query(select(moved_visit.c.appointment_id.label("id"), moved_visit.c.patient_id).join(
     merged_record, moved_visit.c.patient_id == merged_record.c.patient_id).where(
     merged_record.c.into_id.is_(None)).order_by(moved_visit.c.appointment_id).limit(
