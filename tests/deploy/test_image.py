@@ -116,5 +116,6 @@ def test_the_pipeline_may_only_read_and_runs_what_people_run(workflow: dict[str,
     steps = [step for job in jobs.values() for step in job["steps"]]
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
     assert any("bash .ci/run" in step.get("run", "") for step in jobs["test"]["steps"])
-    assert jobs["release"]["needs"] == ["test", "deployment"] and "refs/tags/v" in jobs["release"]["if"]
+    assert any("bash .ci/run test-separate" in step.get("run", "") for step in jobs["separate"]["steps"])
+    assert jobs["release"]["needs"] == ["test", "separate", "deployment"] and "refs/tags/v" in jobs["release"]["if"]
     assert not any("${{" in step.get("run", "") for step in steps), "whoever names a branch would write our commands"
