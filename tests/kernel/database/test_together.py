@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
+from infirmary.kernel.database import together
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
-from infirmary.kernel.database.errors import AlreadyHandled, UniqueViolation
+from infirmary.kernel.database.errors import AlreadyHandled, ConnectionLost, OutcomeUnknown, UniqueViolation
 from infirmary.kernel.outbox import INBOX, PARKED, Parked
+from tests.network import Line, port_of, through
 
 
 def row(db: Database, key: UUID) -> Parked:
@@ -46,3 +49,20 @@ async def test_who_leaves_alone_is_answered_too(db: Database) -> None:
     await react(db, fact := new_id(), new_id())
     with pytest.raises(AlreadyHandled):
         await react(db, fact, new_id())
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_company_on_a_dead_line_holds_up_nobody_who_comes_later(
+        db: Database, database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "LEAVES_WITHIN", .3)
+    url = database_url("kernel")
+    async with Line.to(port_of(url)) as line:
+        there = await Database.open(through(line, url), "kernel", size=4)
+        await asyncio.gather(*(react(there, new_id(), new_id()) for _ in range(4)))
+        line.silent = True
+        outcomes = await asyncio.gather(*(react(there, new_id(), new_id()) for _ in range(4)), return_exceptions=True)
+        assert {type(one) for one in outcomes} <= {OutcomeUnknown, ConnectionLost}
+        line.mend()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(react(there, new_id(), new_id()) for _ in range(4)))
+        await there.close()

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import Transient
+from .errors import OutcomeUnknown, Transient
 
 if TYPE_CHECKING:
     from .drivers import Driver
     from .rows import Insert
 
-MOST = 200   # transactions in one company
+MOST = 200            # transactions in one company
+LEAVES_WITHIN = 4.0   # seconds; who comes later must not wait for ever behind a line that is dead
 
 
 class Queued(NamedTuple):
@@ -79,7 +80,11 @@ class Together:
     async def _commit(self, queued: Iterable[tuple[Insert[Any], Sequence[Any]]]) -> None:
         session = self._driver.session(writing=True)
         try:
-            await session.commit([write for insert, rows in queued for write in insert(self._driver.dialect, rows)])
+            async with asyncio.timeout(LEAVES_WITHIN):
+                await session.commit([write for insert, rows in queued for write in insert(self._driver.dialect, rows)])
+        except TimeoutError as late:
+            await session.rollback()
+            raise OutcomeUnknown(f"no word after {LEAVES_WITHIN:.0f} s") from late
         except BaseException:
             await session.rollback()
             raise

@@ -41,8 +41,10 @@ class MySql:
             connect_timeout=CONNECTS_WITHIN, client_flag=CLIENT.FOUND_ROWS,        # rowcount = rows matched, as everywhere else
             stmt_cache_size=500)                  # server-side prepared statements: no client-side escaping
         cursor = connection.cursor()
-        # A cancelled client leaves its statement waiting for a lock: 5 s, not the 50 s of the default.
-        await cursor.execute(f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', innodb_lock_wait_timeout=5")
+        # A cancelled client leaves its statement waiting for a lock: 5 s, not the 50 s of the default. A vanished one
+        # leaves its locks: MariaDB lets them go.
+        await cursor.execute(f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', innodb_lock_wait_timeout=5"
+                             " /*M! , idle_transaction_timeout=15 */")
         await cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return cursor
 

@@ -31,15 +31,16 @@ class Postgres:
                                            lambda conn: conn.terminate(), size)
 
     async def _connect(self) -> Connection:
-        # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process, and
-        # client_connection_check those of a vanished one. lock_timeout (a Transient): a request to cancel that comes
-        # before its statement has begun does nothing, and then the cancelled would wait as long as the lock is held.
+        # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process (no work of
+        # ours lasts so long), and client_connection_check those of a vanished one. lock_timeout (a Transient): a request
+        # to cancel that comes before its statement has begun does nothing, and then the cancelled would wait as long as
+        # the lock is held.
         return await asyncpg.connect(self._dsn, timeout=CONNECTS_WITHIN, statement_cache_size=1000,
                                      max_cached_statement_lifetime=0,
                                      server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5s",
                                                       "random_page_cost": "1.1",   # nobody has spinning disks
                                                       "default_transaction_isolation": "read committed",
-                                                      "idle_in_transaction_session_timeout": "60s",
+                                                      "idle_in_transaction_session_timeout": "15s",
                                                       "client_connection_check_interval": "2s"})
 
     def session(self, *, writing: bool) -> _Session:
