@@ -20,7 +20,8 @@ from infirmary.contexts.appointments.contract import (
 )
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
-from infirmary.contexts.patients.contract import Demographics, Gender, Patients
+from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
+from infirmary.contexts.patients.contract.around import ConsentForm, ContactForm, CoverageForm, Decision
 from infirmary.contexts.staff.contract import (
     DepartmentForm,
     Doctor,
@@ -145,10 +146,30 @@ class Demo:
         made = await self.all_of(register(operator, Demographics(
             given_name=given, family_name=family, birth_date=born, gender=Gender(gender), phone=phone, email=email,
             language=language)) for given, family, born, gender, phone, email, language in people)
+        await self.write_up(sorted(made, key=lambda one: one.number))
         self.patients += [one.id for one in sorted(made, key=lambda one: one.number)]
         if not known:
             self.rosa = next(one.id for one in made if one.email == "patient@demo.test")
         await self.house.deliver_facts()
+
+    async def write_up(self, patients: list[Patient]) -> None:
+        """Whom to call, who pays and what was agreed to, for most of them."""
+        record, calls = self.house.ask(Patients), list[Awaitable[Any]]()
+        texts = await record.consent_texts(operator)
+        for one in patients:
+            relationship, given = names.RELATIVES[one.number % len(names.RELATIVES)]
+            if one.number % 3:
+                calls.append(record.add_contact(operator, one.id, ContactForm(
+                    name=f"{given} {one.family_name}", relationship=relationship, phone=one.phone, emergency=bool(one.phone),
+                    next_of_kin=True)))
+            if one.number % 5:
+                calls.append(record.add_coverage(operator, one.id, CoverageForm(
+                    payer=names.PAYERS[one.number % len(names.PAYERS)], member_number=f"M{700_000 + 37 * one.number}",
+                    valid_from=self.today.replace(month=1, day=1))))
+            calls += [record.decide(operator, one.id, ConsentForm(
+                purpose=text.purpose, decision=Decision.GIVEN, text_version=text.version))
+                for n, text in enumerate(texts) if (one.number + n) % 2]
+        await self.all_of(calls)
 
     async def make_accounts(self) -> None:
         self.say("  Sign-ins")

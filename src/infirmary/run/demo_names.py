@@ -60,6 +60,9 @@ FAMILIES = ["Adeyemi", "Andersen", "Boateng", "Byrne", "Dvořák", "Eze", "Ferre
             "Mokoena", "Müller", "Nagy", "Nair", "Nakato", "Nguyễn", "Ngata", "O’Donnell", "Osei", "Park", "Pereira",
             "Petrov", "Popescu", "Rossi", "Rostami", "Svensson", "Tanaka", "van Dijk", "Virtanen", "Volkov", "Yıldız",
             "Yusuf", "Zhang", "Şahin", "Ødegård"]
+RELATIVES = [("daughter", "Nora"), ("son", "Milan"), ("wife", "Ines"), ("husband", "Karim"), ("sister", "Paula"),
+             ("neighbour", "Jo")]
+PAYERS = ["Harbour Mutual", "Northlight Health", "Seafarers' Fund"]
 LANGUAGES = ["en", "en", "en", "es", "pl", "ar", "vi", "pt", "tr", "uk"]
 
 

@@ -81,13 +81,13 @@ async def check(url: str, metadata: MetaData, scripts: Path) -> list[Any]:
 
 
 def add_column(table: str, column: sa.Column[Any]) -> None:
-    """For a revision that does several things: MySQL commits each by itself, and what was cut off is run again. On
-    PostgreSQL a revision is one transaction, so nothing can be there."""
+    """For a revision that does several things: MySQL commits each by itself, and what was cut off is run again."""
     from alembic import op
 
     bind = op.get_bind()
-    if bind.dialect.name == "postgresql" or column.name not in {
-            one["name"] for one in sa.inspect(bind).get_columns(table)}:
+    if bind.dialect.name == "postgresql":   # which has words for it; and asyncpg cannot read its catalogue for SQLAlchemy
+        op.add_column(table, column, if_not_exists=True)
+    elif column.name not in {one["name"] for one in sa.inspect(bind).get_columns(table)}:
         op.add_column(table, column)
 
 
