@@ -160,8 +160,8 @@ class Demo:
             relationship, given = names.RELATIVES[one.number % len(names.RELATIVES)]
             if one.number % 3:
                 calls.append(record.add_contact(operator, one.id, ContactForm(
-                    name=f"{given} {one.family_name}", relationship=relationship, phone=one.phone, emergency=bool(one.phone),
-                    next_of_kin=True)))
+                    name=f"{given} {one.family_name}", relationship=relationship, phone=f"0600 777 {one.number % 1000:03}",
+                    emergency=True, next_of_kin=True)))
             if one.number % 5:
                 calls.append(record.add_coverage(operator, one.id, CoverageForm(
                     payer=names.PAYERS[one.number % len(names.PAYERS)], member_number=f"M{700_000 + 37 * one.number}",

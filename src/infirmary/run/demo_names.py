@@ -61,7 +61,7 @@ FAMILIES = ["Adeyemi", "Andersen", "Boateng", "Byrne", "Dvořák", "Eze", "Ferre
             "Petrov", "Popescu", "Rossi", "Rostami", "Svensson", "Tanaka", "van Dijk", "Virtanen", "Volkov", "Yıldız",
             "Yusuf", "Zhang", "Şahin", "Ødegård"]
 RELATIVES = [("daughter", "Nora"), ("son", "Milan"), ("wife", "Ines"), ("husband", "Karim"), ("sister", "Paula"),
-             ("neighbour", "Jo")]
+             ("brother", "Tomas")]
 PAYERS = ["Harbour Mutual", "Northlight Health", "Seafarers' Fund"]
 LANGUAGES = ["en", "en", "en", "es", "pl", "ar", "vi", "pt", "tr", "uk"]
 
