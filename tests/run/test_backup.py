@@ -27,8 +27,8 @@ from sqlalchemy import select
 from infirmary.contexts.appointments import tables as appointments
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment
 from infirmary.contexts.identity.contract import Identity, OpenAccount, TokenRequest
-from infirmary.contexts.patients import tables as patients
 from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.patients.tables import people as patients
 from infirmary.kernel.access import NOBODY
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.database.dump import NotEmpty, Snapshot, Tallies, at_one_moment, tally
