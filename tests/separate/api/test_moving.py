@@ -104,7 +104,7 @@ async def test_a_process_that_is_added_and_one_that_is_removed_lose_no_request(p
         group.create_task(crowd.ask())
         async with one_more(place, "appointments") as (added, address):
             await crowd.asked_for(2)
-            assert await answered_by(address) > 100
+            assert await answered_by(address) > 20   # it takes part
         assert added.returncode == 0
         await crowd.asked_for(2)
         crowd.stop.set()
