@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infirmary.kernel.database.db import Database, Transaction
+from infirmary.kernel.database.drivers import mysql, postgres
 from infirmary.kernel.database.errors import ConnectionLost, OutcomeUnknown
 from infirmary.kernel.outbox import WAITING
 from tests.kernel.model import BUMP, BY_IDS, COUNT, TAKEN, VISITS, Visit, a_visit, book
@@ -139,6 +141,31 @@ async def test_a_connection_lost_at_commit_is_said_to_be_unknown_and_not_run_aga
     with pytest.raises(OutcomeUnknown):
         await db.retry(work)
     assert runs == 1
+
+
+@where_connections_can_be_lost
+async def test_who_was_frozen_in_a_transaction_has_lost_its_connection_and_holds_no_lock(
+        db: Database, database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for driver in (postgres, mysql):
+        monkeypatch.setattr(driver, "IDLES_FOR", 1)
+    kept, frozen = await _a_kept_visit(db), await Database.open(database_url("kernel"), "kernel", size=1)
+    sleeps = asyncio.Event()
+
+    async def freeze() -> None:
+        async with frozen.transaction() as tx:
+            await tx.run(BUMP, key=kept.id)
+            sleeps.set()
+            await asyncio.sleep(3)
+            await tx.run(BUMP, key=kept.id)
+
+    sleeping = asyncio.create_task(freeze())
+    await sleeps.wait()
+    async with db.transaction() as tx:
+        await tx.run(BUMP, key=kept.id)   # waits, but not for the sleeper to wake
+    assert not sleeping.done()
+    with pytest.raises(ConnectionLost):
+        await sleeping
+    await frozen.close()
 
 
 async def _kill_connection(db: Database, tx: Transaction) -> None:

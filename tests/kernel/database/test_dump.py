@@ -19,6 +19,7 @@ from sqlalchemy import Column, Float, MetaData, String, Table, select
 from infirmary.kernel.bus import Consumer
 from infirmary.kernel.database.columns import Id, Money, new_id
 from infirmary.kernel.database.db import Database
+from infirmary.kernel.database.drivers import mysql, postgres
 from infirmary.kernel.database.dump import (
     NotEmpty,
     Snapshot,
@@ -167,6 +168,18 @@ async def test_a_snapshot_does_not_see_what_is_written_meanwhile(opened: Engines
             book(tx, a_visit())
         assert await tally(snapshot, TABLES) == before
     assert (await dumped(db))[1]["outbox"].rows == before["outbox"].rows + 1
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+async def test_a_snapshot_lies_idle_for_as_long_as_others_are_read(
+        opened: Engines, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for driver in (postgres, mysql):
+        monkeypatch.setattr(driver, "IDLES_FOR", 1)
+    db = await opened(engine, "old")
+    async with Snapshot(db) as snapshot:
+        first = await tally(snapshot, TABLES)
+        await asyncio.sleep(1.5)
+        assert await tally(snapshot, TABLES) == first
 
 
 async def test_snapshots_of_several_databases_are_of_one_moment(

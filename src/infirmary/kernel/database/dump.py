@@ -78,11 +78,12 @@ SET_ASIDE = Query(select(parked.c.id).where(parked.c.id.in_(bindparam("ids", exp
 AGAIN = Statement(update(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True))).values(
     published_at=null(), attempts=0))
 
-# Before the first statement of the snapshot; the second PostgreSQL one, because it lies idle while others are read.
+# Before the first statement of the snapshot. It lies idle while others are read, for as long as that takes.
 _SNAPSHOT = {
     "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                    "SET LOCAL idle_in_transaction_session_timeout=0"),
-    "mysql": ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "mysql": ("SET @of_mariadb=1 /*M! , SESSION idle_transaction_timeout=0 */",
+              "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
               "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"),
     "sqlite": ("BEGIN",)}
 # Who has stored a fact must first commit; who wants to, waits. On SQLite: the writer's turn, for a moment.

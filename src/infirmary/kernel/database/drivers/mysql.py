@@ -16,7 +16,7 @@ from sqlalchemy.dialects.mysql.asyncmy import dialect as asyncmy_dialect
 from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
 from infirmary.kernel.database.statement import Write
 
-from . import CLOSES_WITHIN, CONNECTS_WITHIN, Pool, Row
+from . import CLOSES_WITHIN, CONNECTS_WITHIN, IDLES_FOR, Pool, Row
 
 DUPLICATE, DEADLOCK, LOCK_TIMEOUT, CHANGED_UNDER_US = 1062, 1213, 1205, 1020
 LOST = (0, 1927, 2006, 2013, 2055)
@@ -44,7 +44,7 @@ class MySql:
         # A cancelled client leaves its statement waiting for a lock: 5 s, not the 50 s of the default. A vanished one
         # leaves its locks: MariaDB lets them go.
         await cursor.execute(f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', innodb_lock_wait_timeout=5"
-                             " /*M! , idle_transaction_timeout=15 */")
+                             f" /*M! , idle_transaction_timeout={IDLES_FOR} */")
         await cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return cursor
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
@@ -15,11 +15,12 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from infirmary.kernel.database.errors import ConnectionLost, DatabaseError, Transient, UniqueViolation
 from infirmary.kernel.database.statement import Write
 
-from . import CLOSES_WITHIN, CONNECTS_WITHIN, Pool, Row
+from . import CLOSES_WITHIN, CONNECTS_WITHIN, IDLES_FOR, Pool, Row
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
+T = TypeVar("T")
 _REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
@@ -31,16 +32,15 @@ class Postgres:
                                            lambda conn: conn.terminate(), size)
 
     async def _connect(self) -> Connection:
-        # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process (no work of
-        # ours lasts so long), and client_connection_check those of a vanished one. lock_timeout (a Transient): a request
-        # to cancel that comes before its statement has begun does nothing, and then the cancelled would wait as long as
-        # the lock is held.
+        # jit costs milliseconds on our small queries. idle_in_transaction frees the locks of a stuck process, and
+        # client_connection_check those of a vanished one. lock_timeout (a Transient): a request to cancel that comes
+        # before its statement has begun does nothing, and then the cancelled would wait as long as the lock is held.
         return await asyncpg.connect(self._dsn, timeout=CONNECTS_WITHIN, statement_cache_size=1000,
                                      max_cached_statement_lifetime=0,
                                      server_settings={"timezone": "UTC", "jit": "off", "lock_timeout": "5s",
                                                       "random_page_cost": "1.1",   # nobody has spinning disks
                                                       "default_transaction_isolation": "read committed",
-                                                      "idle_in_transaction_session_timeout": "15s",
+                                                      "idle_in_transaction_session_timeout": f"{IDLES_FOR}s",
                                                       "client_connection_check_interval": "2s"})
 
     def session(self, *, writing: bool) -> _Session:
@@ -72,35 +72,27 @@ class _Session:
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Row]:
         connection = self._connection or await self._open()
-        try:
-            return await connection.fetch(sql, *args)
-        except asyncio.CancelledError:
-            connection.terminate()   # asyncpg would have the next one wait for its end, and that may never come
-            raise
-        except _REFUSALS as error:
-            raise self._refused(error) from error
+        return await self._heard(connection.fetch(sql, *args))
 
     async def fetch_one(self, sql: str, args: Sequence[Any]) -> Row | None:
         connection = self._connection or await self._open()
-        try:
-            return await connection.fetchrow(sql, *args)
-        except asyncio.CancelledError:
-            connection.terminate()
-            raise
-        except _REFUSALS as error:
-            raise self._refused(error) from error
+        return await self._heard(connection.fetchrow(sql, *args))
 
     async def run(self, sql: str, args: Sequence[Any]) -> int:
         connection = self._connection or await self._open()
+        status = await self._heard(connection.execute(sql, *args))
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def _heard(self, answer: Awaitable[T]) -> T:
         try:
-            status: str = await connection.execute(sql, *args)
+            return await answer
         except asyncio.CancelledError:
-            connection.terminate()
+            assert self._connection
+            self._connection.terminate()   # asyncpg would have the next one wait for its end, and that may never come
             raise
         except _REFUSALS as error:
             raise self._refused(error) from error
-        count = status.rpartition(" ")[2]
-        return int(count) if count.isdigit() else 0
 
     def _refused(self, error: Exception) -> DatabaseError:
         # A server that crashes talks to connections that are idle, and asyncpg then no longer knows where it stands.
@@ -174,7 +166,8 @@ def _translated(error: Exception) -> DatabaseError:
             name, table = error.constraint_name or "", error.table_name or ""   # a primary key has PostgreSQL's name
             return UniqueViolation(table if name == f"{table}_pkey" else name)
         case (asyncpg.PostgresConnectionError() | asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError()
-              | asyncpg.CannotConnectNowError() | asyncpg.InternalClientError() | OSError()):
+              | asyncpg.CannotConnectNowError() | asyncpg.InternalClientError() | OSError()
+              | asyncpg.IdleInTransactionSessionTimeoutError()):   # we were frozen in the middle of one
             return ConnectionLost(str(error))
         case asyncpg.InterfaceError() if "closed" in str(error):   # asyncpg has no class of its own for it
             return ConnectionLost(str(error))
