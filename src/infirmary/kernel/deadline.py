@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import structlog
+from litestar import Request
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
 
-from .binding import Whole
+from .binding import fault, refused
+from .database.errors import OutcomeUnknown
 from .errors import Unavailable
-from .request import current
 
 log = structlog.get_logger()
 ANSWERED_WITHIN = 9.0   # seconds from the last word of the request to the first of the answer; our gateway gives up at 10
@@ -45,11 +45,6 @@ class InTime:
             if begun or not patience.expired():
                 raise
             log.warning("request_given_up")
-            await _late(scope["method"] in SAFE)(scope, receive, send)  # type: ignore[typeddict-item]
-
-
-def _late(safe: bool) -> Whole:
-    refusal = Unavailable() if safe else Unavailable(
-        "We cannot tell whether this was done. Ask again with the same Idempotency-Key, or look.")
-    return Whole(refusal.status, "application/problem+json", msgspec.json.encode(refusal.problem(current.get().id)),
-                 (b"retry-after", b"1"))
+            refusal = Unavailable() if scope["method"] in SAFE else fault("deadline", OutcomeUnknown())  # type: ignore[typeddict-item]
+            answer = refused(refusal).to_asgi_response(None, Request(scope))
+            await answer(scope, receive, send)

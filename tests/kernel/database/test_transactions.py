@@ -68,6 +68,18 @@ async def test_saving_a_stale_row_is_refused(db: Database) -> None:
         assert await VISITS.get(reading, one.id) == newer
 
 
+async def test_of_what_others_announce_the_newest_is_kept_whatever_comes_late_or_twice(db: Database) -> None:
+    first = a_visit()
+    second, third = (msgspec.structs.replace(first, reason=f"version {n}", version=n) for n in (2, 3))
+    kept = []
+    for announced in (second, first, second, third, second):
+        async with db.transaction() as tx:
+            kept.append(await VISITS.keep_newest(tx, announced))
+    assert kept == [True, False, False, True, False]
+    async with db.reading() as reading:
+        assert await VISITS.get(reading, first.id) == third
+
+
 async def test_the_count_is_of_rows_matched_even_when_nothing_changes(db: Database) -> None:
     one = a_visit()
     async with db.transaction() as tx:

@@ -205,7 +205,7 @@ REVOCATIONS = Rows(revocation, RevocationRow, version=None)
 RESETS = Rows(password_reset, ResetRow, version=None)
 TOTPS = Rows(totp, TotpRow, key="account_id", version=None)
 RECOVERY_CODES = Rows(recovery_code, RecoveryRow, key="account_id", version=None)
-MERGED = Rows(merged_record, MergedRow, key="patient_id", version=None)
+MERGED = Rows(merged_record, MergedRow, key="patient_id")
 THROTTLES = Rows(throttle, ThrottleRow, key="bucket", version=None)
 
 _a = account.c
@@ -234,9 +234,6 @@ VACATE = Statement(delete(account).where(*_as_seen, _a.state == State.PENDING))
 AMEND = Statement(update(account).where(*_as_seen).values(
     {name: bindparam(f"new_{name}", type_=_a[name].type)
      for name in ("name", "name_key", "search", "state", "doctor_id", "staff_id")} | _one_version_on))
-MERGED_ANEW = Statement(update(merged_record).where(
-    merged_record.c.patient_id == bindparam("key"), merged_record.c.version == bindparam("seen")).values(
-    account_id=bindparam("account", type_=Id), version=bindparam("newer")))
 FOLLOW = Statement(update(account).where(_by_id).values(
     patient_id=bindparam("new_patient_id", type_=Id), **_one_version_on))
 # These leave the version alone: nobody's If-Match goes stale because somebody signs in or has a new password.

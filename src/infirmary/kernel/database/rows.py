@@ -94,9 +94,10 @@ class Rows(Generic[S]):
         self._by_key = self.find(identity == bindparam("key", type_=identity.type))
         if version:
             counter = table.c[version]
-            self._save = Statement(update(table).where(
-                identity == bindparam("key"), counter == bindparam("seen")).values(
-                {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in table.columns if c is not identity}))
+            change = update(table).where(identity == bindparam("key")).values(
+                {c.name: bindparam(f"new_{c.name}", type_=c.type) for c in table.columns if c is not identity})
+            self._save = Statement(change.where(counter == bindparam("seen")))
+            self._replace = Statement(change.where(counter < bindparam(f"new_{version}", type_=counter.type)))
 
     def find(self, *where: ColumnElement[bool], order_by: Sequence[ColumnElement[Any]] = ()) -> Query[S]:
         """To be called once, at module level: the Query is the declared statement."""
@@ -114,11 +115,24 @@ class Rows(Generic[S]):
         assert self.version, "rows without a version are never changed"
         seen: int = getattr(row, self.version)
         saved = msgspec.structs.replace(row, **{self.version: seen + 1})
-        columns = zip(self.table.columns, self.insert.shape.taken_apart([saved]), strict=True)
-        params = {f"new_{column.name}": values[0] for column, values in columns if column.name != self.key}
-        if await tx.run(self._save, key=getattr(row, self.key), seen=seen, **params) != 1:
+        if await tx.run(self._save, seen=seen, **self._changed(saved)) != 1:
             raise StaleVersion
         return saved
+
+    async def keep_newest(self, tx: Transaction, row: S) -> bool:
+        """For what others announce, whose rows have the version of the fact: kept as this row says, unless what is there
+        is as new, or newer; then False. What arrives late or twice changes nothing. Of two firsts at once one gets a
+        UniqueViolation, and is delivered again."""
+        if await tx.run(self._replace, **self._changed(row)):
+            return True
+        if await self.get(tx, getattr(row, self.key)) is not None:
+            return False
+        self.add(tx, row)
+        return True
+
+    def _changed(self, row: S) -> dict[str, Any]:
+        columns = zip(self.table.columns, self.insert.shape.taken_apart([row]), strict=True)
+        return {"key" if column.name == self.key else f"new_{column.name}": values[0] for column, values in columns}
 
 
 class Pages(Generic[S]):

@@ -82,11 +82,10 @@ class Together:
         try:
             async with asyncio.timeout(LEAVES_WITHIN):
                 await session.commit([write for insert, rows in queued for write in insert(self._driver.dialect, rows)])
-        except TimeoutError as late:
+        except BaseException as error:
             await session.rollback()
-            raise OutcomeUnknown(f"no word after {LEAVES_WITHIN:.0f} s") from late
-        except BaseException:
-            await session.rollback()
+            if isinstance(error, TimeoutError):
+                raise OutcomeUnknown(f"no word after {LEAVES_WITHIN:.0f} s") from error
             raise
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ class Announced(Base):
     async def learn_schedule(self, event: ScheduleChanged, fact: Fact) -> None:
         schedule, now = hours.announced(event), self.clock.now()
         async with self.db.transaction(once=fact.id) as tx:
-            if not await tables.keep_if_newer(tx, schedule):
+            if not await tables.SCHEDULES.keep_newest(tx, schedule):
                 return
             await tx.run(tables.RENAME_DOCTOR, key=schedule.doctor_id, **ahead(now),
                          new_doctor_name=schedule.doctor_name, new_department_id=schedule.department_id,

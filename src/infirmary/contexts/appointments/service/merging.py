@@ -33,12 +33,12 @@ class RecordsMadeOne(Base):
 
     async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
-            await tables.merged(tx, tables.MergedRecord(event.aggregate, event.survivor_id, event.version))
+            await tables.MERGED.keep_newest(tx, tables.MergedRecord(event.aggregate, event.survivor_id, event.version))
         await self.follow_records()
 
     async def learn_unmerged(self, event: PatientsUnmerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
-            await tables.merged(tx, tables.MergedRecord(event.aggregate, None, event.version))
+            await tables.MERGED.keep_newest(tx, tables.MergedRecord(event.aggregate, None, event.version))
         await self.follow_records()
 
     async def follow_records(self) -> None:

@@ -176,22 +176,16 @@ class Whereabouts(Struct, frozen=True):
     location: str
 
 
-SCHEDULES = Rows(schedule, Schedule, key="doctor_id", version=None)
+SCHEDULES = Rows(schedule, Schedule, key="doctor_id")
 OCCUPANCY = Rows(occupancy, Occupied, key="resource_id", version=None)
 HOLDS = Rows(hold, Hold)
 VISITS = Rows(appointment, Visit)
 STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
-MERGED = Rows(merged_record, MergedRecord, key="patient_id", version=None)
+MERGED = Rows(merged_record, MergedRecord, key="patient_id")
 MOVED = Rows(moved_visit, MovedVisit, key="appointment_id", version=None)
 
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
-# The whole truth replaces older truth. What arrives late or twice matches no row.
-_REPLACE = Statement(update(schedule).where(
-    schedule.c.doctor_id == bindparam("key"), schedule.c.version < bindparam("new_version")).values(
-    {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in schedule.columns
-     if column is not schedule.c.doctor_id}))
-
 _between = (occupancy.c.grain >= bindparam("since"), occupancy.c.grain < bindparam("until"))
 _of = occupancy.c.resource_id.in_(bindparam("resources", expanding=True))
 BUSY = Query(select(occupancy.c.resource_id, occupancy.c.grain).where(_of, *_between), Busy)
@@ -281,17 +275,6 @@ def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Appointment]:
                  [appointment.c.starts_at, appointment.c.id], newest_first=newest_first)
 
 
-async def keep_if_newer(tx: Transaction, new: Schedule) -> bool:
-    """False when what is kept is as new, or newer."""
-    values = {f"new_{column.name}": getattr(new, column.name) for column in schedule.columns}
-    if await tx.run(_REPLACE, key=values.pop("new_doctor_id"), **values):
-        return True
-    if await SCHEDULES.get(tx, new.doctor_id) is not None:
-        return False
-    SCHEDULES.add(tx, new)   # two at once: one gets a UniqueViolation, and is delivered again
-    return True
-
-
 async def let_go(tx: Transaction, kept: Hold) -> bool:
     """True when it is this one that ends the hold: its time is free, for whoever goes on in this transaction first."""
     if not await tx.run(_END, key=kept.id, seen=kept.version):
@@ -329,9 +312,6 @@ async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Vis
 
 # Records made one
 
-_MERGED_ANEW = Statement(update(merged_record).where(
-    merged_record.c.patient_id == bindparam("key"), merged_record.c.version < bindparam("newer")).values(
-    into_id=bindparam("into", type_=Id), version=bindparam("newer")))
 CLOSED = Query(select(merged_record.c.patient_id).where(merged_record.c.into_id.is_not(None)), UUID)
 # Named one by one, so that visits are found by their patient: this is asked for ever, and visits are many.
 TO_MOVE = Query(select(appointment.c.id, merged_record.c.into_id.label("patient_id")).join(
@@ -353,10 +333,3 @@ COLLIDING = Query(select(*_shown).where(appointment.c.id.in_(
         _other.c.grain == occupancy.c.grain, _other.c.lane == occupancy.c.lane)).where(
         occupancy.c.resource_id == bindparam("one"), _other.c.resource_id == bindparam("other"),
         occupancy.c.appointment_id != _other.c.appointment_id)), appointment.c.status.in_(OPEN)), Appointment)
-
-
-async def merged(tx: Transaction, record: MergedRecord) -> None:
-    """As this says, unless what is known is newer."""
-    if not await tx.run(_MERGED_ANEW, key=record.patient_id, into=record.into_id, newer=record.version) and (
-            await MERGED.get(tx, record.patient_id) is None):
-        MERGED.add(tx, record)

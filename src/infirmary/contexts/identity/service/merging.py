@@ -17,31 +17,18 @@ class RecordsMadeOne(Base):
     async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
         """The account goes with the record, unless the other record has one: then each stays with its own."""
         async with self.db.transaction(once=fact.id) as tx:
-            known = await MERGED.get(tx, event.aggregate)
-            if known is not None and known.version >= event.version:
-                return
             account = await tx.one(tables.OF_PATIENT, patient_id=event.aggregate)
             other = await tx.one(tables.OF_PATIENT, patient_id=event.survivor_id)
-            if account is None or other is not None:
-                return
-            await self._keep(tx, known, MergedRow(event.aggregate, account.id, event.version))
-            await self._follow(tx, account.id, event.survivor_id)
+            if account is not None and other is None and await MERGED.keep_newest(
+                    tx, MergedRow(event.aggregate, account.id, event.version)):
+                await self._follow(tx, account.id, event.survivor_id)
 
     async def learn_unmerged(self, event: PatientsUnmerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
             known = await MERGED.get(tx, event.aggregate)
-            if known is None or known.account_id is None or known.version >= event.version:
-                return
-            await self._keep(tx, known, MergedRow(event.aggregate, None, event.version))
-            await self._follow(tx, known.account_id, event.aggregate)
-
-    @staticmethod
-    async def _keep(tx: Transaction, known: MergedRow | None, now: MergedRow) -> None:
-        if known is None:
-            MERGED.add(tx, now)
-        else:   # as seen: two reactions to facts of one record cannot both go on
-            await tx.run(tables.MERGED_ANEW, key=now.patient_id, seen=known.version, account=now.account_id,
-                         newer=now.version)
+            if known is not None and known.account_id is not None and await MERGED.keep_newest(
+                    tx, MergedRow(event.aggregate, None, event.version)):
+                await self._follow(tx, known.account_id, event.aggregate)
 
     async def _follow(self, tx: Transaction, account_id: UUID, patient_id: UUID) -> None:
         """Tokens that name the other record are void at once; a new one is signed for the session."""

@@ -93,7 +93,7 @@ class Finding(Base):
                     tables.RELATIONS.add(tx, relation)
                 return
         async with self.db.transaction(once=fact.id) as tx:
-            await tables.relate(tx, relation)
+            await tables.RELATIONS.keep_newest(tx, relation)
 
 
 def _place(cursor: str | None, readings: int) -> tuple[int, str | None]:

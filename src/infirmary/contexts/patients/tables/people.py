@@ -144,7 +144,7 @@ class Counter(Struct, frozen=True):
 
 PATIENTS = Rows(patient, Stored)
 WORDS = Rows(patient_word, Word, key="word", version=None)
-RELATIONS = Rows(care_relation, CareRelation, key="appointment_id", version=None)
+RELATIONS = Rows(care_relation, CareRelation, key="appointment_id")
 COUNTERS = Rows(counter, Counter, key="name", version=None)
 
 # Whatever hangs on a record changes one after the other. SQLite leaves FOR UPDATE out: who writes there is alone.
@@ -205,22 +205,10 @@ def _stored(one: Patient) -> Stored:
 _treats = Query(select(care_relation.c.appointment_id).where(
     care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.patient_id == bindparam("patient_id"),
     care_relation.c.until > bindparam("now")).limit(1), UUID)
-_move_relation = Statement(update(care_relation).where(
-    care_relation.c.appointment_id == bindparam("key"), care_relation.c.version < bindparam("newer")).values(
-    doctor_id=bindparam("doctor"), patient_id=bindparam("patient"), until=bindparam("then"),
-    version=bindparam("newer")))
 
 
 async def treats(reading: Reading, doctor_id: UUID, patient_id: UUID, now: datetime) -> bool:
     return await reading.one(_treats, doctor_id=doctor_id, patient_id=patient_id, now=now) is not None
-
-
-async def relate(tx: Transaction, relation: CareRelation) -> None:
-    """As this says, unless what is known is newer."""
-    moved = await tx.run(_move_relation, key=relation.appointment_id, newer=relation.version, then=relation.until,
-                         doctor=relation.doctor_id, patient=relation.patient_id)
-    if not moved and await RELATIONS.get(tx, relation.appointment_id) is None:
-        RELATIONS.add(tx, relation)
 
 
 # Searching
