@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,6 @@ from infirmary.contexts.patients.contract import (
     Decision,
     NothingToWithdraw,
     NoWayToCall,
-    Patient,
     Patients,
     Purpose,
     RecordFull,
@@ -56,8 +56,7 @@ class Whose(Struct, frozen=True):
 
 def _whose(page: Page) -> Whose:
     if "patient_id" in page.request.path_params:
-        patient_id = page.id("patient_id")
-        return Whose(patient_id, f"/desk/patients/{patient_id}", "/desk", "_work.html")
+        return at_desk(page.id("patient_id"))
     return Whose(page.caller.subjects["patient_id"], OWN, "/profile", "_read.html")
 
 
@@ -73,8 +72,8 @@ async def around(page: Page, whose: Whose) -> dict[str, Any]:
             "at_desk": whose.at_desk}
 
 
-def at_desk(patient: Patient) -> Whose:
-    return Whose(patient.id, f"/desk/patients/{patient.id}", "/desk", "_work.html")
+def at_desk(patient_id: UUID) -> Whose:
+    return Whose(patient_id, f"/desk/patients/{patient_id}", "/desk", "_work.html")
 
 
 def _holds(one: Coverage, today: date) -> str:
@@ -85,16 +84,24 @@ def _holds(one: Coverage, today: date) -> str:
 
 async def _render(page: Page, whose: Whose, template: str, **context: Any) -> Response[Any]:
     more: dict[str, Any] = {"search": search(page)} if whose.at_desk else {}
-    return await page.render(template, here=whose.here, layout=whose.layout, base=whose.base, at_desk=whose.at_desk,
-                             patient=await page.ask(Patients).patient(page.caller, whose.patient_id), **more, **context)
+    shown = {"here": whose.here, "layout": whose.layout, "base": whose.base, "at_desk": whose.at_desk, **more, **context}
+    return await page.render(template, patient=await page.ask(Patients).patient(page.caller, whose.patient_id), **shown)
+
+
+async def _form(page: Page, one: ContactPerson | Coverage | None = None, *, template: str, values: dict[str, str],
+                **more: Any) -> Response[Any]:
+    """Something new or known, as it stands or as it was typed."""
+    return await _render(page, _whose(page), template, one=one, values=values, ask=page.query.get("ask", ""),
+                         **{"errors": {}, "refusal": None, "changed": None, **more})
+
+
+_contact, _coverage = partial(_form, template="contact.html"), partial(_form, template="desk/coverage.html")
 
 
 @pages.get(OWN, roles=[PATIENT])
 async def record(page: Page) -> Response[Any]:
     whose = _whose(page)
-    shown = await around(page, whose)
-    return await _render(page, whose, "record.html", **{name: value for name, value in shown.items()
-                                                        if name not in ("base", "at_desk")})
+    return await _render(page, whose, "record.html", **await around(page, whose))
 
 
 # --- whom to call ----------------------------------------------------------------------------------------------------
@@ -111,12 +118,6 @@ async def new_contact(page: Page) -> Response[Any]:
 async def one_contact(page: Page) -> Response[Any]:
     one = await _the_contact(page)
     return await _contact(page, one, values=_contact_as_typed(one))
-
-
-async def _contact(page: Page, one: ContactPerson | None = None, *, values: dict[str, str], status: int = 200,
-                   **more: Any) -> Response[Any]:
-    return await _render(page, _whose(page), "contact.html", status=status, one=one, values=values,
-                         ask=page.query.get("ask", ""), **{"errors": {}, "refusal": None, "changed": None, **more})
 
 
 def _contact_as_typed(one: ContactPerson) -> dict[str, str]:
@@ -201,12 +202,6 @@ def _coverage_as_typed(page: Page, one: Coverage) -> dict[str, str]:
     return {"payer": one.payer, "plan": one.plan, "member_number": one.member_number, "version": str(one.version),
             "valid_from": page.language.full_day(one.valid_from), "priority": str(one.priority),
             "valid_until": page.language.full_day(one.valid_until) if one.valid_until else ""}
-
-
-async def _coverage(page: Page, one: Coverage | None = None, *, values: dict[str, str], status: int = 200,
-                    **more: Any) -> Response[Any]:
-    return await _render(page, _whose(page), "desk/coverage.html", status=status, one=one, values=values,
-                         ask=page.query.get("ask", ""), **{"errors": {}, "refusal": None, "changed": None, **more})
 
 
 def _typed_coverage(page: Page) -> CoverageForm:

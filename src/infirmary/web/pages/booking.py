@@ -36,6 +36,7 @@ from infirmary.web.shown import (
     slot_of,
     slot_value,
 )
+from infirmary.web.typed import a_day, an_id
 
 from .patient import show_visit, shown
 
@@ -62,7 +63,7 @@ async def who(page: Page) -> Response[Any]:
     zone, q = page.settings.hospital.tz, page.query.get("q", "").strip()[:100]
     openings = await page.ask(Appointments).earliest(page.caller)
     icons = {one.id: one.icon for one in (await page.ask(Staff).departments(page.caller)).items}
-    chosen = _uuid(page.query.get("department", ""))
+    chosen = an_id(page.query.get("department", ""))
     if chosen is not None and (doctors := [one for one in openings if one.department_id == chosen]):
         department = {"name": doctors[0].department_name, "doctors": len(doctors),
                       "next_at": page.local(doctors[0].next.starts_at) if doctors[0].next else None,
@@ -87,17 +88,10 @@ def _in(q: str, text: str) -> bool:
     return all(word in text.casefold() for word in q.casefold().split())
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 @pages.get("/book/when", roles=[PATIENT])
 async def when(page: Page) -> Response[Any]:
-    return await _times(page, doctor_id=_uuid(page.query.get("doctor", "")),
-                        department_id=_uuid(page.query.get("department", "")))
+    return await _times(page, doctor_id=an_id(page.query.get("doctor", "")),
+                        department_id=an_id(page.query.get("department", "")))
 
 
 async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | None, day: date | None = None,
@@ -108,8 +102,8 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
     if not openings:
         raise NotFound
     soonest = openings[0].next
-    wanted = day or _date(page.query.get("day", "")) or (page.local(soonest.starts_at).date() if soonest else page.today)
-    first = max(_date(page.query.get("from", "")) or min(wanted, page.today + timedelta(days=DAYS * 2)), page.today)
+    wanted = day or a_day(page.query.get("day", "")) or (page.local(soonest.starts_at).date() if soonest else page.today)
+    first = max(a_day(page.query.get("from", "")) or min(wanted, page.today + timedelta(days=DAYS * 2)), page.today)
     first = max(page.today, wanted - timedelta(days=3)) if not page.query.get("from") else first
     start = datetime(first.year, first.month, first.day, tzinfo=page.settings.hospital.tz)
     whom = {"doctor_id": doctor_id} if doctor_id else {"department_id": department_id}
@@ -157,13 +151,6 @@ def _minutes(page: Page, minutes: int) -> str:
     return page.language.gettext("%(n)s minutes") % {"n": minutes}
 
 
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def _groups(page: Page, slots: list[Slot], names: dict[UUID, str], *, several: bool) -> list[dict[str, Any]]:
     _ = page.language.gettext
     parts: dict[str, list[SlotChoice]] = {_("Morning"): [], _("Afternoon"): [], _("Evening"): []}
@@ -197,7 +184,7 @@ async def hold(page: Page) -> Response[Any]:
 
 @pages.get("/book/confirm", roles=[PATIENT])
 async def confirm(page: Page) -> Response[Any]:
-    hold_id, held = _uuid(page.query.get("hold", "")), None
+    hold_id, held = an_id(page.query.get("hold", "")), None
     if hold_id is not None:
         with contextlib.suppress(NotFound):
             held = await page.ask(Appointments).held(page.caller, hold_id)
@@ -236,7 +223,7 @@ async def book(page: Page) -> Response[Any]:
     if slot is None:
         raise NotFound
     body = BookAppointment(patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1], reason=reason,
-                           hold_id=_uuid(page.form.get("hold", "")))
+                           hold_id=an_id(page.form.get("hold", "")))
     try:
         with changed(key=key):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, body)

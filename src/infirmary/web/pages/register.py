@@ -154,7 +154,7 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
         ask(page.caller, patient_id=patient.id, from_=midnight, limit=50),
         ask(page.caller, patient_id=patient.id, to=midnight, newest_first=True, limit=25,
             cursor=page.query.get("past")))
-    hung = await around.around(page, around.at_desk(patient))
+    hung = await around.around(page, around.at_desk(patient.id))
     still_open = [one for one in coming.items if one.status in LIVE]
     return await page.render(
         "desk/patient.html", status=refusal.status if refusal else 200, here="/desk", search=search(page),

@@ -19,16 +19,15 @@ from infirmary.contexts.identity.contract import (
     WrongCode,
     WrongCredentials,
 )
-from infirmary.contexts.identity.domain import State
 from infirmary.contexts.identity.events import FactorChange
 from infirmary.contexts.identity.tables import AccountRow, RecoveryRow, TotpRow
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
 from infirmary.kernel.database.db import Transaction
-from infirmary.kernel.errors import FieldError, NotFound
+from infirmary.kernel.errors import FieldError
 
 from .base import entity
-from .sessions import Sessions
+from .sessions import Sessions, locked
 
 
 class Factors(Sessions):
@@ -52,7 +51,7 @@ class Factors(Sessions):
 
     async def _enroll(self, caller: Caller, secret: str) -> TotpEnrolment:
         async with self.db.transaction() as tx:
-            account = await _locked(tx, caller.account_id)
+            account = await locked(tx, caller.account_id)
             await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor and factor.confirmed_at:
@@ -70,7 +69,7 @@ class Factors(Sessions):
     async def _confirm(self, caller: Caller, code: str, codes: list[str]) -> RecoveryCodes:
         now = self.clock.now()
         async with self.db.transaction() as tx:
-            account = await _locked(tx, caller.account_id)
+            account = await locked(tx, caller.account_id)
             await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or factor.confirmed_at:
@@ -90,7 +89,7 @@ class Factors(Sessions):
 
     async def _renew_codes(self, caller: Caller, codes: list[str]) -> RecoveryCodes:
         async with self.db.transaction() as tx:
-            account = await _locked(tx, caller.account_id)
+            account = await locked(tx, caller.account_id)
             await self.must_be_fresh(tx, caller)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or not factor.confirmed_at:
@@ -124,7 +123,7 @@ class Factors(Sessions):
 
     async def _disable(self, caller: Caller, known: AccountRow, code: str) -> bool:
         async with self.db.transaction() as tx:
-            account = await _locked(tx, known.id)
+            account = await locked(tx, known.id)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or not factor.confirmed_at:
                 raise NoFactor   # gone while we were looking
@@ -141,7 +140,7 @@ class Factors(Sessions):
 
     async def _reset_factor(self, caller: Caller, account_id: UUID) -> Done:
         async with self.db.transaction() as tx:
-            account = await _locked(tx, account_id)
+            account = await locked(tx, account_id)
             if not await self._drop(tx, account):
                 raise NoFactor
             await self.throttle.forgive(tx, self.codes_at(account.email_key), [])
@@ -152,13 +151,6 @@ class Factors(Sessions):
     async def _drop(tx: Transaction, account: AccountRow) -> bool:
         await tx.run(tables.DROP_RECOVERY_CODES, key=account.id)
         return await tx.run(tables.DROP_TOTP, key=account.id) == 1
-
-
-async def _locked(tx: Transaction, account_id: UUID | None) -> AccountRow:
-    account = await tx.one(tables.LOCKED, key=account_id)
-    if account is None or account.state is State.PENDING:
-        raise NotFound
-    return account
 
 
 def _ten_codes() -> list[str]:

@@ -9,7 +9,7 @@ from infirmary.contexts.identity.domain import State
 from infirmary.contexts.identity.tables import AccountRow
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
-from infirmary.kernel.database.db import Reading
+from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.errors import FieldError, NotFound
 
 from .base import entity, seen, themselves
@@ -51,9 +51,7 @@ class Sessions(Codes):
 
     async def _end_others(self, caller: Caller) -> Done:
         async with self.db.transaction() as tx:
-            account = await tx.one(tables.LOCKED, key=caller.account_id)
-            if account is None:
-                raise NotFound
+            account = await locked(tx, caller.account_id)
             for session_id in await tx.all(tables.OTHERS, account_id=account.id, keep=caller.session_id or UUID(int=0)):
                 if await self.end_session_in(tx, session_id):
                     tx.audit("session.ended", caller, entity=f"session/{session_id}")
@@ -71,9 +69,7 @@ class Sessions(Codes):
 
     async def _end_all_of(self, caller: Caller, account_id: UUID) -> Done:
         async with self.db.transaction() as tx:
-            account = await tx.one(tables.LOCKED, key=account_id)
-            if account is None or account.state is State.PENDING:
-                raise NotFound
+            account = await locked(tx, account_id)
             await self.end_all_sessions(tx, account.id)
             tx.audit("account.signed_out", caller, subject_id=account.patient_id, entity=entity(account))
             return tx.answer(Done())
@@ -89,10 +85,7 @@ class Sessions(Codes):
 
     async def account_there(self, account_id: UUID | None) -> AccountRow:
         async with self.db.reading() as reading:
-            account = await tables.ACCOUNTS.get(reading, account_id)
-        if account is None or account.state is State.PENDING:
-            raise NotFound
-        return account
+            return _there(await tables.ACCOUNTS.get(reading, account_id))
 
     # --- the password, given again ---------------------------------------------------------------------------------
 
@@ -123,3 +116,14 @@ class Sessions(Codes):
         if session is None or session.account_id != caller.account_id or session.proved_at is None \
                 or self.clock.now() - session.proved_at > domain.FRESH_FOR:
             raise StepUpRequired
+
+
+async def locked(tx: Transaction, account_id: UUID | None) -> AccountRow:
+    account = await tx.one(tables.LOCKED, key=account_id)
+    return _there(account)
+
+
+def _there(account: AccountRow | None) -> AccountRow:
+    if account is None or account.state is State.PENDING:
+        raise NotFound
+    return account
