@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from infirmary.kernel import openapi
-from infirmary.kernel.access import NOBODY, Caller
+from infirmary.kernel.access import ANY, NOBODY, Caller
 from infirmary.kernel.binding import Routes
 from infirmary.kernel.client import PolicyNotApplied, in_process
 from infirmary.kernel.contract import Contract, get
@@ -235,3 +235,18 @@ async def test_nothing_granted_means_nothing_not_everything() -> None:
         lost.permitted({"owner": Toys.operations["toy"].allow["owner"]}).must_reach(owner_id=None)
     with pytest.raises(Malformed):
         raise Malformed
+
+
+def test_a_contract_may_be_declared_in_parts() -> None:
+    class Lending(Contract):
+        @get("/loans", allow={"anyone": ANY})
+        async def loans(self, caller: Caller) -> list[UUID]:
+            """Who has what."""
+
+    class Library(Lending, context="library"):
+        @get("/books", allow={"anyone": ANY})
+        async def books(self, caller: Caller) -> list[UUID]:
+            """What there is."""
+
+    assert {name: one.id for name, one in Library.operations.items()} == {
+        "books": "library.books", "loans": "library.loans"}

@@ -123,16 +123,18 @@ get, post, put, patch, delete = (_declare(verb) for verb in ("GET", "POST", "PUT
 
 
 class Contract:
-    """Base of every contract: subclass it with `context="name"` and declare operations."""
+    """Base of every contract: subclass it with `context="name"` and declare operations, here or in parts: classes without
+    a context that the contract inherits."""
 
     context: ClassVar[str]
     operations: ClassVar[dict[str, Operation]]
 
     def __init_subclass__(cls, context: str = "") -> None:
-        if not context:   # an implementation or a client of a contract
+        if not context:   # an implementation, a client or a part of a contract
             return
         cls.context = context
-        cls.operations = {name: member.operation for name, member in vars(cls).items() if hasattr(member, "operation")}
+        cls.operations = {name: member.operation for part in cls.__mro__ for name, member in vars(part).items()
+                          if hasattr(member, "operation")}
         for operation in cls.operations.values():
             operation.context = context
 
