@@ -1,9 +1,6 @@
 """Signing in and out: tokens, their renewal, sessions."""
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,24 +17,20 @@ from infirmary.contexts.identity.contract import (
 )
 from infirmary.contexts.identity.domain import State
 from infirmary.contexts.identity.events import RefreshTokenReused
-from infirmary.contexts.identity.tables import AccountRow, RefreshRow, SessionRow
+from infirmary.contexts.identity.tables import AccountRow, RefreshRow
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
-from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
-from infirmary.kernel.request import current
 from infirmary.kernel.tokens import LIFETIME
-from infirmary.language import Role
 
 from .base import base64url, entity, themselves
-from .sessions import Sessions
+from .letting_in import LettingIn, digest
 
-TOKEN_BYTES = 32
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 
 
-class SigningIn(Sessions):
+class SigningIn(LettingIn):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
@@ -103,18 +96,10 @@ class SigningIn(Sessions):
             factor = await tables.TOTPS.get(tx, account.id)
             if factor and factor.confirmed_at and not (otp and await self.code_used(tx, factor, account, otp)):
                 raise self._code_wanted(account, otp)
-            roles = (await self.roles(tx, account.id))[account.id]
-            now, token = self.clock.now(), base64url(secrets.token_bytes(TOKEN_BYTES))
-            session = SessionRow(new_id(), account.id, now, now, domain.session_ends(roles, started_at=now, now=now),
-                                 current.get().address, proved_at=now)
-            tables.SESSIONS.add(tx, session)
-            tables.REFRESHES.add(tx, RefreshRow(digest(token), session.id, None))
-            await tx.run(tables.SIGNED_IN, key=account.id, now=now)
             if renewed is not None:
                 await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=renewed)
             await self.forgiven(tx, account.email_key, with_password=with_password)
-            tx.audit("session.started", themselves(account, roles), entity=f"session/{session.id}")
-            return self._tokens(account, roles, session.id, token)
+            return await self.let_in(tx, account)
 
     def _code_wanted(self, account: AccountRow, otp: str) -> MfaRequired:
         token = self.mfa_token(account)
@@ -150,21 +135,13 @@ class SigningIn(Sessions):
                 tx.audit("session.refresh_token_reused", themselves(account, roles), outcome="refused",
                          entity=f"session/{session.id}")
                 return None
-            return self._tokens(account, roles, session.id, child)
+            return self.tokens(account, roles, session.id, child)
 
     async def _answer_was_lost(self, tx: Transaction, key: str, child: str) -> bool:
         """A used token comes back: forgiven for a moment, while nobody has used the one it was exchanged for."""
         used, next_one = await tables.REFRESHES.get(tx, key), await tables.REFRESHES.get(tx, child)
         return (used is not None and used.used_at is not None and next_one is not None and next_one.used_at is None
                 and self.clock.now() - used.used_at <= domain.REUSE_GRACE)
-
-    def _tokens(self, account: AccountRow, roles: Iterable[Role], session_id: UUID, refresh: str) -> Tokens:
-        """Signed while the account is locked: nobody has just taken a role away."""
-        subjects = {"patient_id": account.patient_id, "doctor_id": account.doctor_id}
-        access = self.signer.sign(account_id=account.id, session_id=session_id, name=account.name,
-                                  roles=[role.value for role in roles],
-                                  subjects={field: value for field, value in subjects.items() if value is not None})
-        return Tokens(access, refresh, "Bearer", int(LIFETIME.total_seconds()))
 
     async def revoke(self, caller: Caller, body: TokenToRevoke) -> Done:
         session_id = await self._session_of(body.token)
@@ -186,10 +163,6 @@ class SigningIn(Sessions):
         async with self.db.reading() as reading:
             revoked = await reading.all(tables.REVOKED, after=self.clock.now() - REVOCATIONS_KEPT)
         return [Revoked(one.id, one.since) for one in revoked]
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _needed(**fields: str) -> None:

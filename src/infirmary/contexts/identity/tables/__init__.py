@@ -16,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     bindparam,
@@ -27,15 +26,13 @@ from sqlalchemy import (
     update,
 )
 
+from infirmary.contexts.identity.domain import KEY_LENGTH, SEARCH_LENGTH, State
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
-from infirmary.kernel.database.db import with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 from infirmary.language import ADMIN, Role
 
-from .domain import KEY_LENGTH, SEARCH_LENGTH, State
-
-metadata = with_kernel_tables(MetaData())
+from .base import metadata as metadata
 
 account = Table(
     "account", metadata,
