@@ -16,10 +16,9 @@ from uuid import UUID
 import pyotp
 from msgspec import UNSET, Struct, structs
 
+from infirmary.contexts.identity.contract import AmendAccount, RegisterPatient, RoleNeedsPerson, WeakPassword
 from infirmary.kernel.errors import FieldError
 from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, STAFF_ROLES, Role, folded
-
-from .contract import AmendAccount, RegisterPatient, RoleNeedsPerson, WeakPassword
 
 KEY_LENGTH = 191      # of a text that is indexed
 SEARCH_LENGTH = 800
