@@ -1,0 +1,226 @@
+"""What a visit is, what is asked for and answered about it, and what may be in the way."""
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from infirmary.kernel.access import ANY
+from infirmary.kernel.contract import Instant
+from infirmary.kernel.errors import Conflict, NotFound, Refusal
+from infirmary.language import ADMIN, DOCTOR, NURSE, OWN, PATIENT, RECEPTION, TREATING, Note
+
+
+class Status(StrEnum):
+    """requested -> booked -> checked_in -> in_progress -> completed; or declined, cancelled, no_show."""
+
+    REQUESTED = "requested"
+    BOOKED = "booked"
+    CHECKED_IN = "checked_in"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+class Mode(StrEnum):
+    IN_PERSON = "in_person"
+    VIDEO = "video"
+
+
+Minutes = Annotated[int, Meta(ge=5, le=480, multiple_of=5)]
+
+
+class Slot(Struct, frozen=True):
+    doctor_id: UUID
+    starts_at: Instant
+    ends_at: Instant
+
+
+class Slots(Struct, frozen=True):
+    """Free times, earliest first."""
+
+    items: list[Slot]
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """A doctor and the next time they are free; `next` is None when nothing is free for a month."""
+
+    doctor_id: UUID
+    doctor_name: str
+    specialty: str
+    department_id: UUID
+    department_name: str
+    visit_minutes: int
+    accepts_first: bool
+    next: Slot | None
+
+
+class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`minutes` is for staff, who may also book between the offered slots; patients take a slot as it is offered.
+
+    `hold_id`: the time was held for this patient. It is theirs while the hold lasts, and for a
+    while afterwards if nobody took it.
+    """
+
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+    reason: Note = ""
+    mode: Mode = Mode.IN_PERSON
+    minutes: Minutes | None = None
+    hold_id: UUID | None = None
+
+
+class HoldSlot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """A time that nobody else can book until `expires_at`."""
+
+    hold_id: UUID
+    patient_id: UUID
+    doctor_id: UUID
+    starts_at: Instant
+    ends_at: Instant
+    expires_at: Instant
+
+
+class RescheduleAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """To another time, and to another doctor if one is named."""
+
+    starts_at: Instant
+    doctor_id: UUID | None = None
+    minutes: Minutes | None = None
+    reason: Note = ""
+
+
+class Why(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Note = ""
+
+
+class Because(Struct, frozen=True, forbid_unknown_fields=True):
+    """A reason that has to be given."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class Appointment(Struct, frozen=True):
+    """A visit. `local_start` and `zone` keep what was agreed with the patient, should the zone's rules change.
+
+    `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled).
+    """
+
+    id: UUID
+    patient_id: UUID
+    patient_name: str
+    doctor_id: UUID
+    doctor_name: str
+    department_id: UUID
+    department_name: str
+    starts_at: Instant
+    ends_at: Instant
+    local_start: str
+    zone: str
+    mode: Mode
+    reason: str
+    status: Status
+    status_reason: str
+    location: str
+    created_at: Instant
+    changed_at: Instant
+    version: int
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a visit."""
+
+    version: int
+    at: Instant
+    status: Status
+    by: str
+    starts_at: Instant
+    reason: str
+
+
+class OpenVisits(Struct, frozen=True):
+    count: int
+
+
+class ObstacleCode(StrEnum):
+    RECORD_CLOSED = "record_closed"
+    TOO_MANY_VISITS = "too_many_visits"
+    NO_SUCH_DOCTOR = "no_such_doctor"
+    TIME_PAST = "time_past"
+    DOCTOR_AWAY = "doctor_away"
+    OUTSIDE_HOURS = "outside_hours"
+    BETWEEN_SLOTS = "between_slots"
+    DOCTOR_TAKEN = "doctor_taken"
+    TIME_HELD = "time_held"
+    PATIENT_TAKEN = "patient_taken"
+    PATIENT_OFFERED = "patient_offered"
+
+
+class Obstacle(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing in the way, with the way out in its message; refusals have all of them in `conflicts`.
+
+    `whose` time it is (`doctor` or `patient`), from and until, where that is known and may be; never who has it.
+    `appointment_id` is the patient's own other visit, for those who may see it.
+    """
+
+    code: ObstacleCode
+    message: str
+    whose: str = ""
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    appointment_id: UUID | None = None
+
+
+class TimeIsTaken(Conflict):
+    """This time has just gone. `conflicts` says all that blocks it, `alternatives` are the nearest free times."""
+
+
+class HoldIsGone(Conflict):
+    """This time is not held any more. `alternatives` are the nearest free times: perhaps it is still one of them."""
+
+
+class SlotNotOffered(Refusal):
+    """The doctor does not see patients at that time. `alternatives` are the nearest free times."""
+
+
+class TimeIsPast(Refusal):
+    """This time has passed. Choose one to come."""
+
+
+class DoctorNotAvailable(Refusal):
+    """This doctor does not take visits here."""
+
+
+class PatientNotActive(Refusal):
+    """This patient's record is closed; no visit can be booked."""
+
+
+class TooManyVisits(Refusal):
+    """There are as many visits to come already as can be booked online. Call us to book another."""
+
+
+class NotInThisState(Conflict):
+    """The visit is no longer in a state that allows this. `visit_status` says how it stands."""
+
+
+class TooEarly(Refusal):
+    """This can be said when the time of the visit has come."""
+
+
+DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
+BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
+ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
+BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable]
+BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]
+STEPS = [NotFound, NotInThisState]
