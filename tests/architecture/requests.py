@@ -448,6 +448,12 @@ async def appointments(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",), "listing": True}
 
 
+@asks("appointments.diary_changes", about=PERSONS)
+async def diary_changes(world: World, of: Subject) -> dict[str, Any]:
+    now = world.clock.now()
+    return {"path": {"doctor_id": of.diary_id}, "query": {"from": now, "to": now + timedelta(days=7)}}
+
+
 @asks("appointments.open_visits", about=PERSONS)
 async def open_visits(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"patient_id": of.patient_id}, "hides": ("patient_id",)}

@@ -109,7 +109,7 @@ def test_the_diary_moves_a_visit_by_keyboard_and_offers_undo(visit: Visit) -> No
     page.wait_for_selector(".in-toast button:has-text('Undo')")
     assert "is moved to" in page.locator(".in-toast").first.inner_text()
     page.locator(".in-toast button:has-text('Undo')").click()
-    page.wait_for_url("**/doctor/visits/**")
+    page.wait_for_url("**/doctor/diary?date=**")
 
 
 def test_a_new_stretch_of_hours_waits_for_its_time(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from infirmary.contexts.appointments.contract import Status
 from infirmary.contexts.staff.contract import LeaveForm, Staff
+from infirmary.language import PATIENT
 from tests.house import MONDAY, admin
 
 from .conftest import Hospital
@@ -27,7 +28,7 @@ async def test_the_calendar_is_given_visits_free_times_and_leave_in_wall_time(ho
     assert by_tone[""][0] == {
         "id": str(people.booked.id), "title": "Rosa Delgado Vega", "start": "2027-03-01T09:00:00",
         "end": "2027-03-01T09:20:00", "url": f"/doctor/visits/{people.booked.id}", "tone": "", "icon": "calendar-check",
-        "word": "Booked", "editable": True}
+        "word": "Booked", "version": 1, "editable": True}
     assert [one["editable"] for one in by_tone["active"]] == [False]   # who is here is not moved
     assert [(one["title"], one["start"]) for one in by_tone["leave"]] == [("Leave: Course", "2027-03-05T00:00:00")]
     free = [one["start"] for one in by_tone["free"]]
@@ -98,3 +99,31 @@ async def test_a_drag_to_nowhere_is_refused_in_words(hospital: Hospital) -> None
         assert answer.status == status, wall
         assert answer.words
     assert (await hospital.visit(booked)).status is Status.BOOKED
+
+
+async def test_the_desk_moves_visits_in_any_doctors_diary_and_comes_back_to_it(hospital: Hospital) -> None:
+    desk, booked = hospital.desk, hospital.people.booked
+    diary = f"/desk/diaries/{booked.doctor_id}"
+    assert "Dr Amara Okafor" in (await desk.open(diary)).words
+    [drawn] = [one for one in (await desk.open(f"{diary}/events?{WEEK}")).json() if one["id"] == str(booked.id)]
+    assert drawn["url"] == f"/desk/visits/{booked.id}"
+    answer = await desk.send(f"/desk/visits/{booked.id}/move", {"starts_at": "2027-03-01T11:20", "version": "1"}, htmx=True)
+    undo = answer.headers["hx-trigger"].split('"undo": "')[1].split('"')[0]
+    assert (await desk.send(undo)).headers["location"] == f"{diary}?date=2027-03-01"
+    assert (await hospital.visit(booked)).starts_at == booked.starts_at
+
+
+async def test_who_drags_what_somebody_else_has_moved_is_told_and_moves_nothing(hospital: Hospital) -> None:
+    doctor, booked = hospital.doctor, hospital.people.booked
+    await doctor.open("/doctor/diary")
+    await doctor.send(f"/doctor/visits/{booked.id}/move", {"starts_at": "2027-03-01T11:20"}, htmx=True)
+    late = await doctor.send(f"/doctor/visits/{booked.id}/move", {"starts_at": "2027-03-01T10:20", "version": "1"}, htmx=True)
+    assert late.status == 412
+    assert "Somebody changed this visit while you looked at it" in late.words
+    assert (await hospital.visit(booked)).starts_at == MONDAY + timedelta(hours=3, minutes=20)
+
+
+async def test_a_diary_is_followed_by_its_doctor_and_the_desk(hospital: Hospital) -> None:
+    mine, other = hospital.people.okafor.id, hospital.people.brennan.id
+    for visitor, doctor_id, status in ((hospital.doctor, other, 404), (hospital.visitor(PATIENT), mine, 403), (hospital.doctor, "x", 404)):
+        assert (await visitor.open(f"/diary/stream?doctor_id={doctor_id}&{WEEK}")).status == status

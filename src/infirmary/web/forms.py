@@ -50,4 +50,4 @@ def own(address: str) -> str:
 
 def back(page: Page, otherwise: str) -> str:
     """Where to go on: what the form names, or else the usual."""
-    return own(page.form.get("back", "")) or otherwise
+    return own(page.form.get("back") or page.query.get("back", "")) or otherwise

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from infirmary.contexts.notifications.contract import Notifications
-from infirmary.contexts.notifications.service import live
+from infirmary.kernel import stream
 from infirmary.kernel.binding import Routes
 from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.http import build_app
@@ -57,7 +57,7 @@ async def test_it_begins_with_what_is_unread(desk):
 
 
 async def test_a_notification_arrives_at_once_and_only_where_it_belongs(desk, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", 60.0)   # so that only the waking can be it
+    monkeypatch.setattr(stream, "LOOKS_EVERY", 60.0)   # so that only the waking can be it
     async with listening(desk, mary) as hers, listening(desk, okafor) as theirs:
         await hers()
         await theirs()
@@ -72,7 +72,7 @@ async def test_a_notification_arrives_at_once_and_only_where_it_belongs(desk, mo
 
 
 async def test_what_another_process_wrote_arrives_too(desk, database_url, tmp_path, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", .05)
+    monkeypatch.setattr(stream, "LOOKS_EVERY", .05)
     async with a_desk(database_url, tmp_path, fresh=False) as other, listening(desk) as following:
         await following()
         await other.hears(a_visit())
@@ -98,7 +98,7 @@ async def test_reading_elsewhere_changes_the_count_without_news(desk):
 
 
 async def test_one_read_and_one_new_between_two_looks_is_news(desk, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", .5)
+    monkeypatch.setattr(stream, "LOOKS_EVERY", .5)
     monkeypatch.setattr(desk.service.live, "wake", lambda _: None)
     await desk.hears(a_visit())
     [one] = (await desk.ask.notifications(mary.caller)).items
@@ -121,8 +121,8 @@ async def test_several_at_once_are_one_event_with_the_newest(desk, monkeypatch):
 
 
 async def test_silence_is_filled_with_comments(desk, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", .02)
-    monkeypatch.setattr(live, "HEARTBEAT", .1)
+    monkeypatch.setattr(stream, "LOOKS_EVERY", .02)
+    monkeypatch.setattr(stream, "HEARTBEAT", .1)
     async with listening(desk) as following:
         await following()
         begun = asyncio.get_running_loop().time()
@@ -132,8 +132,8 @@ async def test_silence_is_filled_with_comments(desk, monkeypatch):
 
 
 async def test_it_ends_by_itself_and_leaves_nothing_behind(desk, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", .02)
-    monkeypatch.setattr(live, "LASTS", .1)
+    monkeypatch.setattr(stream, "LOOKS_EVERY", .02)
+    monkeypatch.setattr(stream, "LASTS", .1)
     chunks = [understood(chunk) async for chunk in (await desk.ask.stream(mary.caller)).chunks]
     assert chunks == [("unread", {"unread": 0})]
     assert desk.service.live._listening == {}
@@ -149,7 +149,7 @@ async def test_who_leaves_is_forgotten(desk):
 
 
 async def test_a_database_that_is_away_ends_the_stream_quietly(desk, monkeypatch):
-    monkeypatch.setattr(live, "LOOKS_EVERY", .02)
+    monkeypatch.setattr(stream, "LOOKS_EVERY", .02)
     async with listening(desk) as following:
         await following()
 

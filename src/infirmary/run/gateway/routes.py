@@ -12,7 +12,7 @@ from infirmary.language import SERVICE
 WEB = "web"
 SERVED_BY = {"system": "identity"}   # contexts without a service of their own
 DOCUMENTS = ("/api/v1/openapi.json", "/api/v1/asyncapi.json")   # of all contracts; the pages' service has them
-PAGE_STREAMS = ("/notifications/stream",)
+PAGE_STREAMS = ("/notifications/stream", "/diary/stream")
 
 TIMEOUT, TRY_READ, TRY_WRITE = "10s", "3s", "5s"
 STREAM_SILENT = "120s"   # a stream says something every 15 seconds, if only that it is alive

@@ -262,8 +262,11 @@ async def move(page: Page) -> Response[Any]:
     text = page.language.gettext("The visit of %(name)s is moved to %(day)s, %(time)s.") % {
         "name": moved.patient_name, "day": page.language.day(local.date(), page.today),
         "time": page.language.time(local)}
-    undo = f"{wish.path}?" + urlencode({"instead": slot_value(before.doctor_id, before.starts_at)})
-    if "starts_at" in page.form and page.from_htmx:
+    dragged = "starts_at" in page.form and page.from_htmx
+    undo = f"{wish.path}?" + urlencode({
+        "instead": slot_value(before.doctor_id, before.starts_at),
+        **({"back": f"{diary.whose(page, before.doctor_id).at}?date={local.date()}"} if dragged else {})})
+    if dragged:
         return diary.moved(page, text, undo)
     return page.redirect(forms.back(page, f"{wish.base}/visits/{moved.id}"), toast=text, undo=undo)
 

@@ -100,7 +100,7 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
         "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one,
         history=history[::-1], patient=await _patient(page, one), deeds=deeds.open_to(page, one),
         ask=ask or page.query.get("ask", ""),
-        back=forms.own(page.form.get("back") or page.query.get("back", "")), errors=errors,
+        back=forms.back(page, ""), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)
 
 

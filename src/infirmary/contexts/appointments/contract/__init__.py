@@ -5,7 +5,7 @@ from datetime import date
 from uuid import UUID
 
 from infirmary.kernel.access import ANY, ANYONE, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, File, Instant, Limit, Page, delete, get, post
+from infirmary.kernel.contract import Contract, Cursor, Done, File, Instant, Limit, Page, Stream, delete, get, post
 from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
@@ -92,6 +92,11 @@ class Appointments(Contract, context="appointments"):
                            to: Instant | None = None, status: Status | None = None, newest_first: bool = False,
                            limit: Limit = 25, cursor: Cursor | None = None) -> Page[Appointment]:
         """Visits by their start, within reach. `day` is a day in the hospital's zone."""
+
+    @get("/diaries/{doctor_id}/changes", allow={**DESK, DOCTOR: TREATING}, refuses=[NotFound], media="text/event-stream")
+    async def diary_changes(self, caller: Caller, doctor_id: UUID, from_: Instant, to: Instant) -> Stream:
+        """Server-sent events, `diary` whenever visits, free times or hours of this time are others than before; what they
+        are is asked for as ever. At most 62 days at a time."""
 
     @get("/appointments/open", allow={SERVICE: ANY})
     async def open_visits(self, caller: Caller, patient_id: UUID) -> OpenVisits:

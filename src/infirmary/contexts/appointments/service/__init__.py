@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from .announced import Announced
+from .diary import Diary
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
@@ -11,5 +12,5 @@ from .waitlist import Waitlist
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, Steps, Looking, Announced, RecordsMadeOne):
+class AppointmentsService(FreeTimes, Waitlist, Steps, Looking, Diary, Announced, RecordsMadeOne):
     """All of the contract."""

@@ -24,13 +24,8 @@ LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest o
 class FreeTimes(Base):
     async def slots(self, caller: Caller, from_: datetime, to: datetime, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:
-        wrong = []
-        if (doctor_id is None) == (department_id is None):
-            wrong.append(FieldError("doctor_id", "Name either a doctor or a department."))
-        if not from_ <= to <= from_ + LONGEST_QUESTION:
-            wrong.append(FieldError("to", "Choose a time after “from”, at most 62 days later."))
-        if wrong:
-            raise Malformed(errors=wrong)
+        must_be_short(from_, to, *([FieldError("doctor_id", "Name either a doctor or a department.")]
+                                   if (doctor_id is None) == (department_id is None) else []))
         now = self.clock.now()
         since = max(from_, now)
         async with self.db.reading() as reading:
@@ -63,3 +58,11 @@ class FreeTimes(Base):
             department_id=one.department_id, department_name=one.department_name, visit_minutes=one.visit_minutes,
             accepts_first=one.accepts_first, next=found.get(one.doctor_id)) for one in schedules]
         return sorted(openings, key=lambda one: (one.next is None, one.next and one.next.starts_at, one.doctor_name))
+
+
+def must_be_short(from_: datetime, to: datetime, *wrong: FieldError) -> None:
+    """Refuse what is `wrong` already, and a time that is longer than may be asked for at once."""
+    if not from_ <= to <= from_ + LONGEST_QUESTION:
+        wrong += (FieldError("to", "Choose a time after “from”, at most 62 days later."),)
+    if wrong:
+        raise Malformed(errors=list(wrong))

@@ -170,6 +170,14 @@ class KeptStep(Struct, frozen=True):
     reason: str
 
 
+class Tally(Struct, frozen=True):
+    """How many visits there are, how often they were changed in all, and when last."""
+
+    visits: int
+    versions: int | None
+    changed_at: datetime | None
+
+
 class Whereabouts(Struct, frozen=True):
     id: UUID
     starts_at: datetime
@@ -257,6 +265,13 @@ RELOCATE = Statement(update(appointment).where(
 _shown = [appointment.c[name] for name in Appointment.__struct_fields__]
 SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
 SHOWN_OF = Query(select(*_shown).where(appointment.c.id.in_(bindparam("ids", expanding=True))), Appointment)
+_of_diary = (appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.starts_at >= bindparam("since"),
+             appointment.c.starts_at < bindparam("until"))
+TALLY = Query(select(
+    func.count().label("visits"), func.sum(appointment.c.version).label("versions"),
+    func.max(appointment.c.changed_at).label("changed_at")).where(*_of_diary), Tally)
+TAKEN = Query(select(func.count()).select_from(occupancy).where(
+    occupancy.c.resource_id == bindparam("resource"), *_between), int)
 STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
 
 _FILTERS = {

@@ -3,11 +3,14 @@ import { Calendar } from "@fullcalendar/core";
 import interaction from "@fullcalendar/interaction";
 import list from "@fullcalendar/list";
 import timeGrid from "@fullcalendar/timegrid";
+import { moves, say } from "./moving.js";
+import { listen } from "./stream.js";
 
 const sprite = new URL(SPRITE, import.meta.url).href;
 const phone = matchMedia("(max-width: 767.98px)");
 const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 const views = () => ({ day: "timeGridDay", week: phone.matches ? "listWeek" : "timeGridWeek" });
+const OWN_ECHO = 4_000;
 const hour = (value) => `${String(value).padStart(2, "0")}:00`;
 
 export function open() {
@@ -19,7 +22,11 @@ async function start(element) {
   const hours = answer.ok ? await answer.json() : [];
   const within = (selector) => element.closest("[data-diary-box]").querySelectorAll(selector);
   const days = new Set(hours.flatMap(({ daysOfWeek }) => daysOfWeek));
-  const move = mover(element);
+  let dragging = false;
+  let stale = false; // something has changed under the hands of who moves a visit
+  let wanted = null; // what to focus once it is drawn anew
+  let heardOf = 0; // until when a change is one's own, which a toast has told
+  let told = () => {};
 
   const calendar = new Calendar(element, {
     plugins: [interaction, list, timeGrid],
@@ -47,29 +54,58 @@ async function start(element) {
       const needed = span(hours, events); // a visit outside the hours must not hide
       for (const [edge, value] of Object.entries(needed)) if (calendar.getOption(edge) !== value) calendar.setOption(edge, value);
     },
+    loading: (begun) => begun || drawn(),
     eventDidMount: ({ event, el }) => {
       el.dataset.id = event.id;
-      if (event.startEditable !== false && element.dataset.moveUrl) el.setAttribute("aria-keyshortcuts", "m");
+      if (event.startEditable !== false && element.dataset.moveUrl) el.setAttribute("aria-keyshortcuts", "m ArrowUp ArrowDown ArrowLeft ArrowRight");
+      if (el.classList.contains("in-moving")) { // a screen reader hands the arrow keys over
+        el.setAttribute("role", "application");
+        el.setAttribute("tabindex", "0");
+      }
     },
-    eventDrop: ({ event, oldEvent, revert }) => move(event, oldEvent.start, revert),
+    eventDragStart: () => { dragging = true; },
+    eventDragStop: () => { dragging = false; if (stale) refresh(); },
+    eventDrop: (drop) => moving.dropped(drop),
     datesSet: ({ view }) => {
+      follow(view);
       for (const title of within("[data-diary-title]")) title.textContent = view.title;
       for (const button of within("[data-diary-view]")) button.setAttribute("aria-pressed", String(views()[button.dataset.diaryView] === view.type));
     },
   });
+  const moving = moves(element, calendar, language);
   calendar.render();
 
   for (const button of within("[data-diary-go]")) button.addEventListener("click", () => calendar[button.dataset.diaryGo]());
   for (const button of within("[data-diary-view]")) button.addEventListener("click", () => calendar.changeView(views()[button.dataset.diaryView]));
   phone.addEventListener("change", () => calendar.changeView(phone.matches ? views().day : views().week));
-  document.addEventListener("diary:refresh", () => calendar.refetchEvents());
+  document.addEventListener("diary:refresh", ({ detail }) => refresh(detail));
 
-  // the same move without a mouse: M on a visit asks for the new time
-  element.addEventListener("keydown", (key) => {
-    const event = key.key === "m" && calendar.getEventById(key.target.closest(".fc-event")?.dataset.id ?? "");
-    if (event && event.startEditable !== false && element.dataset.moveUrl) move(event, event.start, () => {});
-  });
+  function refresh(moved) {
+    stale = moving.busy() || dragging;
+    if (stale) return;
+    if (moved) heardOf = Date.now() + OWN_ECHO;
+    wanted = moved ?? document.activeElement.closest("[data-diary] .fc-event")?.dataset.id ?? wanted;
+    calendar.refetchEvents();
+  }
+
+  function drawn() {
+    const id = wanted;
+    wanted = null;
+    if (id) requestAnimationFrame(() => element.querySelector(`[data-id="${CSS.escape(id)}"]`)?.focus());
+  }
+
+  function follow({ activeStart, activeEnd }) {
+    told();
+    const { diaryStream, changed } = element.dataset;
+    const heard = () => {
+      refresh();
+      if (Date.now() > heardOf) say(changed);
+    };
+    if (diaryStream) told = listen(`${diaryStream}&start=${wall(activeStart)}&end=${wall(activeEnd)}`, { diary: heard }, refresh);
+  }
 }
+
+const wall = (date) => date.toISOString().slice(0, 19);
 
 /** The hours to draw: the working hours, widened to hold every event. */
 function span(hours, events = []) {
@@ -112,68 +148,4 @@ function content({ event, view }) {
     box.append(spoken);
   }
   return { domNodes: [box] };
-}
-
-/** Asks before a move counts, sends it, and puts the event back when it is left or refused. */
-function mover(element) {
-  const dialog = document.getElementById(element.dataset.moveDialog ?? "");
-  const form = dialog?.querySelector("form");
-  const refusal = dialog?.querySelector("[data-refusal]");
-  const day = new Intl.DateTimeFormat(language, {
-    weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: element.dataset.zone ? "UTC" : undefined,
-  });
-  let asked = null;
-
-  dialog?.addEventListener("close", () => {
-    if (asked && !asked.done) asked.revert();
-    asked = null;
-  });
-
-  form?.addEventListener("submit", async (submit) => {
-    submit.preventDefault();
-    if (!asked || asked.sent) return;
-    const question = asked;
-    question.sent = true;
-    submit.submitter?.setAttribute("aria-busy", "true");
-    try {
-      const answer = await fetch(element.dataset.moveUrl.replace("{id}", question.event.id), {
-        method: "POST", body: new URLSearchParams(new FormData(form, submit.submitter)),
-        headers: { "HX-Request": "true", "X-CSRF-Token": document.querySelector('meta[name="csrf-token"]')?.content ?? "" },
-      });
-      const html = answer.headers.get("Content-Type")?.includes("text/html") ? await answer.text() : "";
-      if (answer.ok) {
-        question.done = true;
-        dialog.close();
-        tell(answer.headers.get("HX-Trigger"));
-        document.dispatchEvent(new Event("diary:refresh"));
-      } else refuse(html || document.getElementById("toasts").dataset.failed);
-    } catch {
-      refuse(document.getElementById("toasts").dataset.offline);
-    }
-    question.sent = false;
-    submit.submitter?.removeAttribute("aria-busy");
-  });
-
-  function refuse(html) {
-    refusal.innerHTML = html; // our own server's words; the policy lets no script in them run
-  }
-
-  return (event, from, revert) => {
-    if (!dialog) return revert();
-    asked = { event, revert };
-    refusal.replaceChildren();
-    dialog.querySelector("[data-who]").textContent = event.title;
-    dialog.querySelector("[data-from]").textContent = day.format(from);
-    form.elements.starts_at.value = event.startStr.slice(0, 16);
-    dialog.showModal();
-  };
-}
-
-function tell(header) {
-  try {
-    const { toast } = JSON.parse(header);
-    if (toast) document.dispatchEvent(new CustomEvent("toast", { detail: toast }));
-  } catch {
-    // no toast was sent
-  }
 }
