@@ -13,7 +13,8 @@ from uuid import UUID
 
 from msgspec import to_builtins
 
-from infirmary.contexts.appointments.contract import Appointments, HoldSlot, Status
+from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Status
+from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, MergeForm, Patients
@@ -441,6 +442,43 @@ async def waiting(world: World, of: Subject) -> dict[str, Any]:
         patient_id=of.patient_id, doctor_id=of.doctor_id, earliest=wanted, latest=wanted))
     await world.house.rooms["appointments"].service.offer_freed()
     return {"path": {"waiting_id": place.id}}
+
+
+async def a_plan(world: World, of: Subject) -> MovePlan:
+    wanted, ask = world.free_time(), world.house.ask(Appointments)
+    await ask.book(ROOT, BookAppointment(patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=wanted))
+    return await ask.make_plan(ROOT, MakePlan(doctor_id=of.doctor_id, starts_at=wanted,
+                                              ends_at=wanted + timedelta(minutes=20)))
+
+
+@asks("appointments.under_leave", about=PERSONS)
+async def under_leave(world: World, of: Subject) -> dict[str, Any]:
+    now = world.clock.now()
+    return {"query": {"doctor_id": of.doctor_id, "from": now, "to": now + timedelta(hours=1)}}
+
+
+@asks("appointments.plans", about=PERSONS)
+async def plans(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"doctor_id": of.doctor_id}}
+
+
+@asks("appointments.make_plan", about=PERSONS)
+async def make_plan(world: World, of: Subject) -> dict[str, Any]:
+    plan = await a_plan(world, of)
+    return {"body": {"doctor_id": of.doctor_id, "starts_at": plan.starts_at, "ends_at": plan.ends_at}}
+
+
+@asks("appointments.plan", "appointments.apply_plan", "appointments.undo_plan", about=PERSONS)
+async def plan(world: World, of: Subject) -> dict[str, Any]:
+    made = await a_plan(world, of)
+    return {"path": {"plan_id": made.id}, "if_match": made.version}
+
+
+@asks("appointments.times_for", "appointments.set_target", about=PERSONS)
+async def plan_item(world: World, of: Subject) -> dict[str, Any]:
+    made = await a_plan(world, of)
+    return {"path": {"plan_id": made.id, "appointment_id": made.items[0].appointment_id}, "if_match": made.version,
+            "body": {}}
 
 
 @asks("appointments.appointments", about=PERSONS)

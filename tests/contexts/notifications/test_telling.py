@@ -15,6 +15,9 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    MovePlanDone,
+    PartOf,
+    Received,
     TimeOffered,
     WaitLapsed,
 )
@@ -248,3 +251,30 @@ async def test_an_offer_from_the_waitlist_says_until_when_and_what_came_of_it(de
     assert {one.link for one in (over, gone, free)} == {"/waitlist"}
     assert sorted(one.kind for one in await deliveries(desk)) == [
         "waitlist.lapsed", "waitlist.lapsed", "waitlist.offered"]
+
+
+async def test_of_a_plan_patients_hear_one_by_one_and_doctors_as_a_whole(desk):
+    moved = a_visit(AppointmentRescheduled, part_of=PartOf.MOVE_PLAN)
+    await desk.hears(moved)
+    [hers] = await inbox_of(desk, mary)
+    assert (hers.title, hers.link) == ("Your visit is moved to Thu 26 Nov, 09:20", f"/visits/{moved.aggregate}/move")
+    assert "your doctor is away then" in hers.body
+    assert await inbox_of(desk, okafor) == []
+    done = MovePlanDone(
+        aggregate=new_id(), version=3, doctor_id=okafor.id, doctor_name=okafor.name, starts_at=THURSDAY,
+        ends_at=THURSDAY + timedelta(days=1), moved=5, standing=1, undone=False, by_account=None,
+        received=[Received(okafor.id, 2), Received(silva.id, 3)])
+    await desk.hears(done)
+    [his], [hers] = await inbox_of(desk, okafor), await inbox_of(desk, silva)
+    assert his.body == "Visits moved from Thu 26 Nov, 09:20 to Fri 27 Nov, 09:20: 5. Still standing there: 1."
+    assert his.link == f"/doctor/moves/{done.aggregate}"
+    assert (hers.title, hers.link) == ("You take over visits of Dr Ngozi Okafor", "/doctor/diary")
+    assert hers.body.startswith("New in your diary: 3.")
+    await desk.hears(msgspec.structs.replace(done, by_account=okafor.account_id))
+    assert len(await inbox_of(desk, okafor)) == 1, "nobody is told of what they did"
+
+
+async def test_of_a_plan_that_is_undone_people_hear_that_it_is_back(desk):
+    await desk.hears(a_visit(AppointmentRescheduled, part_of=PartOf.MOVE_PLAN_UNDONE))
+    [hers] = await inbox_of(desk, mary)
+    assert "It is back from Wed 25 Nov, 09:20" in hers.body

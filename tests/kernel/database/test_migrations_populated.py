@@ -34,6 +34,7 @@ from infirmary.settings import Settings
 REWRITTEN: dict[tuple[str, str], set[str]] = {}   # (context, revision) -> tables
 NOT_IN_THE_DEMO = {"session", "refresh_token", "revocation", "throttle", "password_reset", "totp", "recovery_code",
                    "hold", "waiting", "merge_of_records", "merged_record", "moved_visit",
+                   "move_plan", "move_item",
                    "parked", "answered", "inbox", "outbox"}   # each of the last in some context
 LATEST = 2   # all that came before them run from the first, too
 

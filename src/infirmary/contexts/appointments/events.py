@@ -2,11 +2,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
+
+from msgspec import Struct
 
 from infirmary.kernel.events import Event
 
 from .contract import Mode, Status
+
+
+class PartOf(StrEnum):
+    """What many visits change together in, and which is announced as a whole, too."""
+
+    MOVE_PLAN = "move_plan"
+    MOVE_PLAN_UNDONE = "move_plan_undone"
 
 
 class VisitChanged(Event, frozen=True, kw_only=True):
@@ -25,6 +35,7 @@ class VisitChanged(Event, frozen=True, kw_only=True):
     location: str
     by_account: UUID | None
     created_at: datetime
+    part_of: PartOf | None = None
 
 
 class AppointmentRequested(VisitChanged, frozen=True, kw_only=True):
@@ -93,3 +104,24 @@ class WaitLapsed(Event, frozen=True, kw_only=True):
     patient_id: UUID
     about_name: str
     offered_at: datetime | None
+
+
+class Received(Struct, frozen=True):
+    """How many visits a doctor has taken over."""
+
+    doctor_id: UUID
+    visits: int
+
+
+class MovePlanDone(Event, frozen=True, kw_only=True):
+    """The visits in a doctor's leave have been moved, or moved back; `standing` of them have not. Aggregate: the plan."""
+
+    doctor_id: UUID
+    doctor_name: str
+    starts_at: datetime
+    ends_at: datetime
+    moved: int
+    standing: int
+    undone: bool
+    received: list[Received]
+    by_account: UUID | None

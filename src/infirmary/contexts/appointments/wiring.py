@@ -15,4 +15,5 @@ APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path
                        service=AppointmentsService, reactions=reactions,
                        jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
                                              Job("tend-waitlist", timedelta(0), service.tend_waitlist),
+                                             Job("tend-plans", timedelta(0), service.tend_plans),
                                              Job("follow-records", timedelta(seconds=15), service.follow_records)])

@@ -1,6 +1,7 @@
 """What people are told and in which words, what an e-mail looks like, and when one is tried again."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -22,6 +23,8 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    MovePlanDone,
+    PartOf,
     TimeOffered,
     VisitChanged,
     WaitLapsed,
@@ -93,9 +96,9 @@ def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[New
         ("patient", event.patient_name), ("doctor", event.doctor_name), ("place", _place(event)),
         ("when", when(event.starts_at, tz=tz, now=now)), ("before", when(before, tz=tz, now=now)))}
 
-    def patient(kind: str, title: str, body: str, label: str = "") -> News:
+    def patient(kind: str, title: str, body: str, label: str = "", *, link: str = f"/visits/{event.aggregate}") -> News:
         title = title.format_map(words)
-        return News(Message(kind, title, title, body.format_map(words), f"/visits/{event.aggregate}",
+        return News(Message(kind, title, title, body.format_map(words), link,
                             label or _("Open the visit")), patient_id=event.patient_id)
 
     def doctor(kind: str, title: str, body: str, label: str = "", *, doctor_id: UUID = event.doctor_id) -> News:
@@ -127,19 +130,7 @@ def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[New
                 doctor("visit.declined", _("{patient} does not come on {when}"), _(
                     "The request is declined. {place}. The time is free again."))]
         case AppointmentRescheduled():
-            moved = patient("visit.moved", _("Your visit is moved to {when}"), _(
-                "It was on {before}. Now it is with {doctor}. {place}. If the time does not suit you, move or cancel "
-                "the visit on its page."))
-            if event.previous_doctor_id == event.doctor_id:
-                return [moved, doctor("visit.moved", _("{patient} is moved to {when}"), _(
-                    "{place}. It was on {before}; that time is free again."))]
-            return [
-                moved,
-                doctor("visit.booked", _("{patient} is booked for {when}"), _(
-                    "{place}. The visit was with a colleague before, on {before}.")),
-                doctor("visit.moved", _("{patient} does not come to you on {before}"), _(
-                    "The visit is moved to {when}, with {doctor}. Your time is free again."),
-                    doctor_id=event.previous_doctor_id)]
+            return _about_moved(event, patient, doctor)
         case AppointmentCancelled():
             return [
                 patient("visit.cancelled", _("Your visit on {when} is cancelled"), _(
@@ -149,9 +140,57 @@ def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[New
     return []
 
 
+def _about_moved(event: AppointmentRescheduled, patient: Callable[..., News], doctor: Callable[..., News],
+                 ) -> list[News]:
+    if event.part_of is not None:   # doctors hear of the plan as a whole
+        why = (_("It was on {before}; your doctor is away then.") if event.part_of is PartOf.MOVE_PLAN else
+               _("It is back from {before}, where it had been moved to."))
+        return [patient("visit.moved", _("Your visit is moved to {when}"), f"{why} " + _(
+            "Now it is with {doctor}. {place}. If the time does not suit you, choose another."),
+            _("Choose another time"), link=f"/visits/{event.aggregate}/move")]
+    moved = patient("visit.moved", _("Your visit is moved to {when}"), _(
+        "It was on {before}. Now it is with {doctor}. {place}. If the time does not suit you, move or cancel "
+        "the visit on its page."))
+    if event.previous_doctor_id == event.doctor_id:
+        return [moved, doctor("visit.moved", _("{patient} is moved to {when}"), _(
+            "{place}. It was on {before}; that time is free again."))]
+    return [
+        moved,
+        doctor("visit.booked", _("{patient} is booked for {when}"), _(
+            "{place}. The visit was with a colleague before, on {before}.")),
+        doctor("visit.moved", _("{patient} does not come to you on {before}"), _(
+            "The visit is moved to {when}, with {doctor}. Your time is free again."),
+            doctor_id=event.previous_doctor_id)]
+
+
 def _place(event: VisitChanged) -> str:
     where = _("by video") if event.mode is Mode.VIDEO else event.location
     return ", ".join(filter(None, (event.department_name, where)))
+
+
+def about_plan(event: MovePlanDone, *, tz: ZoneInfo, now: datetime) -> list[News]:
+    """To the doctor whose visits were moved, and to those who have more of them now."""
+    words = {"doctor": one_line(event.doctor_name), "from": when(event.starts_at, tz=tz, now=now),
+             "to": when(event.ends_at, tz=tz, now=now), "moved": event.moved, "standing": event.standing}
+
+    def news(doctor_id: UUID, title: str, body: str) -> News:
+        title = title.format_map(words)
+        return News(Message("plan.done", title, title, body.format_map(words), f"/doctor/moves/{event.aggregate}",
+                            _("Open the plan")) if doctor_id == event.doctor_id else
+                    Message("plan.done", title, title, body.format_map(words), "/doctor/diary", _("Open your diary")),
+                    doctor_id=doctor_id)
+
+    said = (_("Visits are moved back: {moved}. Not moved back: {standing}. They were planned away from {from} to {to}.")
+            if event.undone else
+            _("Visits moved from {from} to {to}: {moved}. Still standing there: {standing}."))
+    title = _("Your visits are moved back") if event.undone else _("Your visits are moved")
+    found = [news(event.doctor_id, title, said)]
+    for one in event.received:
+        if one.doctor_id != event.doctor_id:
+            words["taken"] = one.visits
+            found.append(news(one.doctor_id, _("You take over visits of {doctor}"), _(
+                "New in your diary: {taken}. They were between {from} and {to}.")))
+    return found
 
 
 def about_waiting(event: TimeOffered | WaitLapsed, *, tz: ZoneInfo, now: datetime) -> Message:

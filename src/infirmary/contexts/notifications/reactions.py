@@ -24,6 +24,7 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.AppointmentDeclined: service.visit_changed,
         visits.AppointmentRescheduled: service.visit_changed,
         visits.AppointmentCancelled: service.visit_changed,
+        visits.MovePlanDone: service.plan_done,
         visits.TimeOffered: service.waiting_changed,
         visits.WaitLapsed: service.waiting_changed,
         PasswordResetRequested: service.reset_requested,

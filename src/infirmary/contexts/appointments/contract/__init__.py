@@ -5,10 +5,11 @@ from datetime import date
 from uuid import UUID
 
 from infirmary.kernel.access import ANY, ANYONE, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, File, Instant, Limit, Page, Stream, delete, get, post
+from infirmary.kernel.contract import Cursor, Done, File, Instant, Limit, Page, Stream, delete, get, post
 from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
+from .plans import MovePlans
 from .visits import (
     BOOKERS,
     BOOKING,
@@ -52,7 +53,7 @@ __all__ = [
     "TimeIsTaken", "TooEarly", "TooManyVisits", "Why"]
 
 
-class Appointments(Contract, context="appointments"):
+class Appointments(MovePlans, context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:

@@ -33,6 +33,7 @@ from .obstacles import in_time, obstacle, refusal
 E = TypeVar("E", bound=events.VisitChanged)
 
 OPEN = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
+MOVABLE = (Status.REQUESTED, Status.BOOKED)
 LONGEST = timedelta(minutes=480)
 
 
@@ -73,7 +74,7 @@ class Move(NamedTuple):
 
 ACCEPT = Move("accepted", (Status.REQUESTED,), Status.BOOKED, events.AppointmentAccepted)
 DECLINE = Move("declined", (Status.REQUESTED,), Status.DECLINED, events.AppointmentDeclined)
-CANCEL = Move("cancelled", (Status.REQUESTED, Status.BOOKED), Status.CANCELLED, events.AppointmentCancelled)
+CANCEL = Move("cancelled", MOVABLE, Status.CANCELLED, events.AppointmentCancelled)
 CHECK_IN = Move("checked_in", (Status.BOOKED,), Status.CHECKED_IN, events.PatientCheckedIn, "day")
 START = Move("started", (Status.BOOKED, Status.CHECKED_IN), Status.IN_PROGRESS, events.VisitStarted, "day")
 COMPLETE = Move("completed", (Status.CHECKED_IN, Status.IN_PROGRESS), Status.COMPLETED, events.VisitCompleted)
@@ -98,16 +99,23 @@ def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedul
 def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule | None, by_staff: bool, now: datetime,
                 zone: ZoneInfo) -> Visit:
     """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
-    _must_be_in(visit, CANCEL.before, "moved")
+    _must_be_in(visit, MOVABLE, "moved")
     minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
     schedule, starts_at, ends_at = _time([], schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    return replace(
+        placed(visit, schedule, starts_at, ends_at, now=now, zone=zone), status_reason=body.reason.strip(),
+        status=visit.status if by_staff else _first_status(schedule, by_staff=False))
+
+
+def placed(visit: Visit, schedule: Schedule, starts_at: datetime, ends_at: datetime, *, now: datetime, zone: ZoneInfo,
+           ) -> Visit:
+    """The visit's next version, at this time of this doctor."""
     return replace(
         visit, doctor_id=schedule.doctor_id, doctor_name=schedule.doctor_name, department_id=schedule.department_id,
         department_name=schedule.department_name, starts_at=starts_at, ends_at=ends_at,
         local_start=hours.wall_time(starts_at, zone), zone=zone.key,
-        location=hours.location(schedule, starts_at, zone) or schedule.room,
-        status=visit.status if by_staff else _first_status(schedule, by_staff=False),
-        status_reason=body.reason.strip(), changed_at=now, version=visit.version + 1)
+        location=hours.location(schedule, starts_at, zone) or schedule.room, status_reason="", changed_at=now,
+        version=visit.version + 1)
 
 
 def moved(visit: Visit, move: Move, *, now: datetime, zone: ZoneInfo, reason: str = "") -> Visit:

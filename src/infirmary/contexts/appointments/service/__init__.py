@@ -6,11 +6,12 @@ from .diary import Diary
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
+from .plans import MovingTogether
 from .steps import Steps
 from .waitlist import Waitlist
 
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, Steps, Looking, Diary, Announced, RecordsMadeOne):
+class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Steps, Looking, Diary, Announced, RecordsMadeOne):
     """All of the contract."""

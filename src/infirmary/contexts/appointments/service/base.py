@@ -32,6 +32,7 @@ class Base(Appointments):
         self.patients, self.live = kit.ask(Patients), kit.live
         self.hospital, self.zone = kit.settings.hospital, kit.settings.hospital.tz
         self.freed = asyncio.Event()   # there may be something for the waitlist
+        self.planned = asyncio.Event()   # there may be visits to move together
         self.host = urlsplit(kit.settings.public_url).hostname or "localhost"
 
     async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:

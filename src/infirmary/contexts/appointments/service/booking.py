@@ -17,6 +17,7 @@ from infirmary.contexts.appointments.domain import hours, visits
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
+from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import StaleVersion
 
 from .base import as_staff, recorded
@@ -61,13 +62,17 @@ class Booking(Holding):
                 raise await self.instead(no, caller, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
     async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
-        """The new time is taken before the old one is given back: who is refused keeps what they have."""
         fact = visits.event(events.AppointmentRescheduled, visit, caller.account_id,
                             previous_starts_at=before.starts_at, previous_doctor_id=before.doctor_id)
         async with self.db.transaction() as tx:
-            if not await tables.change_time(tx, visit):
-                raise StaleVersion
-            await make_way(tx, giving_way)
-            tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
-            await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)
+            await put_elsewhere(tx, before, visit, giving_way)
             return recorded(tx, caller, visit, fact, "rescheduled")
+
+
+async def put_elsewhere(tx: Transaction, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> None:
+    """The new time is taken before the old one is given back: who is refused keeps what they have."""
+    if not await tables.change_time(tx, visit):
+        raise StaleVersion
+    await make_way(tx, giving_way)
+    tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
+    await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)

@@ -26,13 +26,14 @@ from sqlalchemy import (
 from infirmary.contexts.appointments.contract import Appointment, Mode, Status
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule, grains
-from infirmary.contexts.appointments.domain.visits import OPEN, Visit
+from infirmary.contexts.appointments.domain.visits import MOVABLE, OPEN, Visit
 from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from . import waitlist as waitlist  # whose tables belong to the metadata
+from . import plans as plans  # whose tables belong to the metadata, as those of the next
+from . import waitlist as waitlist
 from .base import metadata as metadata
 
 schedule = Table(
@@ -245,6 +246,10 @@ _ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now
           appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
 OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
     appointment.c.patient_id == bindparam("patient_id"), *_ahead), int)
+UNDER_LEAVE = VISITS.find(
+    appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.status.in_(MOVABLE),
+    appointment.c.starts_at > bindparam("earliest_start"), appointment.c.starts_at < bindparam("until"),
+    appointment.c.ends_at > bindparam("since"), order_by=[appointment.c.starts_at, appointment.c.id])
 VISITS_AHEAD = Query(select(appointment.c.id, appointment.c.starts_at, appointment.c.location).where(
     appointment.c.doctor_id == bindparam("doctor_id"), *_ahead), Whereabouts)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from infirmary.contexts.appointments.events import TimeOffered, VisitChanged, WaitLapsed
+from infirmary.contexts.appointments.events import MovePlanDone, TimeOffered, VisitChanged, WaitLapsed
 from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
 from infirmary.contexts.identity.events import (
     FactorChanged,
@@ -52,12 +52,21 @@ class NotificationsService(Notifications):
         """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
         news = domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now())
         people: list[Recipient] = []
-        for doctor_id in sorted({one.doctor_id for one in news if one.doctor_id}):   # two when a visit changes hands
+        doctors: list[UUID | None] = [*sorted({one.doctor_id for one in news if one.doctor_id})]
+        for doctor_id in doctors or [None] * bool(news):   # two when a visit changes hands; none hears of a part of a plan
             people += await self.identity.recipients(ME, patient_id=event.patient_id, doctor_id=doctor_id)
         told = [(to, one.message) for one in news for to in people
                 if (one.patient_id is not None and one.patient_id == to.patient_id)
                 or (one.doctor_id is not None and one.doctor_id == to.doctor_id and to.account_id != event.by_account)]
         await self._tell(event, fact, told, subject_id=event.patient_id)
+
+    async def plan_done(self, event: MovePlanDone, fact: Fact) -> None:
+        """Tell the doctors whose diaries it changed, each once, except whoever did it."""
+        told = []
+        for one in domain.about_plan(event, tz=self.settings.hospital.tz, now=self.clock.now()):
+            people = await self.identity.recipients(ME, doctor_id=one.doctor_id)
+            told += [(to, one.message) for to in people if to.account_id != event.by_account]
+        await self._tell(event, fact, told)
 
     async def waiting_changed(self, event: TimeOffered | WaitLapsed, fact: Fact) -> None:
         """Tell the patient, who has only so long to answer."""
