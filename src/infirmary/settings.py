@@ -26,6 +26,7 @@ class Hospital(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     phone: str = "+353 1 555 010"
     emergency: str = "112"
     zone: str = "Europe/Dublin"
+    majority: Annotated[int, Meta(ge=12, le=25)] = 18   # years; who is younger is a child, for whom parents act
 
     @property
     def tz(self) -> ZoneInfo:

@@ -13,11 +13,12 @@ from infirmary.language import Role
 
 from .asks import Ask, Reply
 from .requests import MAKERS, OPERATIONS
-from .world import OTHER, PEOPLE, World
+from .world import FORMER_WARD, OTHER, PEOPLE, WARD, World
 
 Row = dict[str, str]   # role -> reach
 MATRIX: dict[str, Row] = tomllib.loads((Path(__file__).parent / "access_matrix.toml").read_text())
 REACHES = {"own", "treated", "any"}
+NO_GUARDIAN = ("guardian", "none")
 STRANGERS = ("nobody", "an expired token", "a disabled account", "an ended session")
 ALLOWED, REFUSED, HIDDEN, NOT_SIGNED_IN = "allowed", "refused", "hidden", "not signed in"
 NO_SUCH_PATH = "no such path"   # of what a gateway keeps to itself
@@ -40,6 +41,9 @@ def cells_of(operation: str, row: Row) -> list[Cell]:
     about = MAKERS[operation].about
     found = [Cell(role, whose, _expected(reaches, role, whose, somebodys=len(about) > 1))
              for role in Role for whose in about]
+    if len(about) > 1 and row.get(Role.PATIENT) == "own":
+        found += [Cell(Role.PATIENT, WARD, HIDDEN if row.get("guardian") == "none" else ALLOWED),
+                  Cell(Role.PATIENT, FORMER_WARD, HIDDEN)]
     return [*found, Cell("nobody", OTHER, ALLOWED if "anyone" in row else NOT_SIGNED_IN),
             *(Cell(who, OTHER, NOT_SIGNED_IN) for who in STRANGERS[1:])]
 
@@ -61,7 +65,8 @@ def gaps() -> list[str]:
               for name in (MATRIX.keys() | MAKERS.keys()) - OPERATIONS.keys()]
     known = {*map(str, Role), "people", "anyone"}
     found += [f"{name}: {role} = {reach!r} is no role or no reach" for name, row in MATRIX.items()
-              for role, reach in row.items() if role not in known or reach not in REACHES]
+              for role, reach in row.items()
+              if (role, reach) != NO_GUARDIAN and (role not in known or reach not in REACHES)]
     return sorted(found)
 
 

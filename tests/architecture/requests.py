@@ -17,7 +17,15 @@ from infirmary.contexts.appointments.contract import Appointments, BookAppointme
 from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.identity.contract import Identity, OpenAccount
-from infirmary.contexts.patients.contract import ContactForm, CoverageForm, Demographics, MergeForm, Patients
+from infirmary.contexts.patients.contract import (
+    ContactForm,
+    CoverageForm,
+    Demographics,
+    GuardianForm,
+    GuardianKind,
+    MergeForm,
+    Patients,
+)
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
@@ -378,6 +386,30 @@ async def one_coverage(world: World, of: Subject) -> dict[str, Any]:
 async def decide(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id},
             "body": {"purpose": "research", "decision": "given", "text_version": "1"}}
+
+
+@asks("patients.acting", "patients.guardians", "patients.wards", about=PERSONS)
+async def who_stands_for_whom(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}}
+
+
+def a_guardian(guardian_id: UUID) -> GuardianForm:
+    return GuardianForm(guardian_id=guardian_id, kind=GuardianKind.CARER, reason="Sees to them.", document="A signed consent")
+
+
+@asks("patients.name_guardian", about=PERSONS)
+async def name_guardian(world: World, of: Subject) -> dict[str, Any]:
+    somebody = await world.house.ask(Patients).register(ROOT, SOMEBODY)
+    return {"path": {"patient_id": of.patient_id}, "body": to_builtins(a_guardian(somebody.id))}
+
+
+@asks("patients.end_guardianship", about=PERSONS)
+async def end_guardianship(world: World, of: Subject) -> dict[str, Any]:
+    ask = world.house.ask(Patients)
+    somebody = await ask.register(ROOT, SOMEBODY)
+    made = await ask.name_guardian(ROOT, of.patient_id, a_guardian(somebody.id))
+    return {"path": {"patient_id": of.patient_id, "guardianship_id": made.id}, "if_match": made.version,
+            "body": {"reason": "Moved away."}}
 
 
 # --- appointments ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """One hospital, served over HTTP, whose people and things are known by whose they are.
 
 Seen from the calling patient or doctor: `own` is the patient Alma (and each account's own things), `treated` is Teo,
-whom the calling doctor sees, and `other` is Bo, with whom neither has anything to do.
+whom the calling doctor sees, and `other` is Bo, with whom neither has anything to do. `ward` is a child whose mother Alma is, and
+`former ward` somebody whose legal guardian she was until a moment ago.
 """
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,7 +32,14 @@ from infirmary.contexts.identity.contract import Account, AmendAccount, Identity
 from infirmary.contexts.identity.service import IdentityService
 from infirmary.contexts.notifications import tables as notes_kept
 from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
-from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.patients.contract import (
+    Demographics,
+    EndGuardianship,
+    GuardianForm,
+    GuardianKind,
+    Patient,
+    Patients,
+)
 from infirmary.contexts.patients.events import PatientAmended
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, LeaveForm, Opening, Staff
 from infirmary.kernel.access import Caller
@@ -51,6 +59,7 @@ from tests.serving import serving
 from .asks import Ask, Reply
 
 OWN, TREATED, OTHER = "own", "treated", "other"
+WARD, FORMER_WARD = "ward", "former ward"
 PASSWORD = "three grey otters"
 PEOPLE = tuple(role for role in Role if role is not SERVICE)
 EVERY_DAY = HoursForm(visit_minutes=20, weekly=[
@@ -122,9 +131,26 @@ class World:
             self.accounts[role] = await self.open_account(role)
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
+        await self.make_wards(register)
         for whose in self.patients:
             await self.book(self.subject("", whose))
         await self.facts_arrive()
+
+    async def make_wards(self, register: Callable[[Caller, Demographics], Awaitable[Patient]]) -> None:
+        patients = self.house.ask(Patients)
+        for whose, given, family, digits, kind in (
+                (WARD, "Wim", "Wacholder", "444", GuardianKind.PARENT),
+                (FORMER_WARD, "Fee", "Fingerkraut", "555", GuardianKind.LEGAL_GUARDIAN)):
+            form = Demographics(given_name=given, family_name=family, birth_date=date(2020, 1, 1),
+                                phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
+                                address=f"{digits} {family} Road")
+            self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
+            self.doctors[whose] = self.doctors[OTHER]
+            made = await patients.name_guardian(ROOT, self.patients[whose], GuardianForm(
+                guardian_id=self.patients[OWN], kind=kind, reason="Sees to them.", document="Birth certificate"))
+            if whose == FORMER_WARD:
+                await patients.end_guardianship(ROOT, self.patients[whose], made.id, EndGuardianship(
+                    reason="The court's order has ended."), if_match=made.version)
 
     async def facts_arrive(self) -> None:
         await self.house.deliver_facts()
@@ -157,7 +183,7 @@ class World:
 
     def hidden_from(self, role: str) -> tuple[str, ...]:
         """Words that never occur in what this role reads, whatever it asks."""
-        return {PATIENT: self.words(TREATED) + self.words(OTHER),
+        return {PATIENT: self.words(TREATED) + self.words(OTHER) + self.words(FORMER_WARD),
                 DOCTOR: self.words(OWN) + self.words(OTHER)}.get(Role(role), ())
 
     # --- tokens ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     token: str = ""
     permit: Permit | None = None
+    on_behalf: str = ""   # by what right it stands for somebody else; the audit trail says so
 
     def __repr__(self) -> str:   # never the token
         return f"Caller({self.account_id}, roles={sorted(self.roles)})"
@@ -60,6 +61,18 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         if not scopes:
             raise NotSignedIn if self.account_id is None else RoleMayNot
         return msgspec.structs.replace(self, permit=Permit(scopes))
+
+    def standing_for(self, right: str, **subjects: UUID) -> Caller:
+        """This caller in the place of somebody whose affairs are theirs: with that one's ids, by that right."""
+        return msgspec.structs.replace(self, subjects={**self.subjects, **subjects}, on_behalf=right)
+
+    def reaches(self, thing: object = None, /, **fields: UUID | None) -> bool:
+        """Whether `must_reach` would let the caller through."""
+        try:
+            self.must_reach(thing, **fields)
+        except NotFound:
+            return False
+        return True
 
     def must_reach(self, thing: object = None, /, **fields: UUID | None) -> None:
         """Refuse (404) unless a granted scope covers the thing: its fields, or those named."""

@@ -17,7 +17,7 @@ from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
 from infirmary.contexts.appointments.service import AppointmentsService
 from infirmary.contexts.appointments.tables import OCCUPANCY, VISITS, appointment, metadata
-from infirmary.contexts.patients.contract import Gender, PatientCard, Patients
+from infirmary.contexts.patients.contract import Acting, Gender, GuardianKind, PatientCard, Patients
 from infirmary.contexts.staff.contract import Opening
 from infirmary.contexts.staff.events import Away, ScheduleChanged
 from infirmary.kernel.access import Caller
@@ -88,6 +88,15 @@ class Register(Patients):
     def __init__(self) -> None:
         self.retired: set[UUID] = set()
         self.treated: set[UUID] = set()
+        self.guardians: dict[UUID, UUID] = {}   # whom a patient's guardian is
+
+    async def acting(self, caller: Caller, patient_id: UUID) -> Acting:
+        own = caller.subjects.get("patient_id")
+        if own is None or self.guardians.get(patient_id) != own:
+            caller.must_reach(patient_id=patient_id)
+            return Acting(patient_id=patient_id, kind=None)
+        caller.reaches(patient_id=patient_id)
+        return Acting(patient_id=patient_id, kind=GuardianKind.PARENT)
 
     async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:
         if DOCTOR in caller.roles and patient_id not in self.treated:

@@ -11,6 +11,7 @@ import msgspec
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Mode, OpenVisits, Status
 from infirmary.contexts.appointments.events import VisitChanged
 from infirmary.contexts.patients.contract import Demographics, Enrol, Patient, Patients
+from infirmary.contexts.patients.service import PatientsService
 from infirmary.kernel.access import Caller
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.bus import Consumer
@@ -85,6 +86,7 @@ class Register:
     clock: HeldClock
     visits: Visits
     hears: Consumer
+    service: PatientsService
 
     async def a_patient(self, given_name: str = "Delia", family_name: str = "Vega", birth_date: date = date(1968, 3, 14),
                         **more: Any) -> Patient:

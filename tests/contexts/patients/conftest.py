@@ -30,5 +30,5 @@ async def register(database_url: Callable[[str], str], tmp_path: Path) -> AsyncI
 
     service = PATIENTS.service(Kit(settings=Settings(), clock=clock, db=db, ask=ask, data=tmp_path, master=b"m"))
     yield Register(in_process(Patients, lambda: (service, db)), db, clock, visits,
-                   Consumer(db, PATIENTS.reactions(service)))
+                   Consumer(db, PATIENTS.reactions(service)), service)
     await db.close()

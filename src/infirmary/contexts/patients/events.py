@@ -1,9 +1,12 @@
-"""What the register announces. Aggregate: the patient."""
+"""What the register announces. Aggregate: the patient, unless it says another."""
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from infirmary.kernel.events import Event
+
+from .contract import GuardianKind
 
 
 class PatientRegistered(Event, frozen=True, kw_only=True):
@@ -19,6 +22,29 @@ class PatientAmended(Event, frozen=True, kw_only=True):
 class PatientWasRetired(Event, frozen=True, kw_only=True):
     name: str
     number: int
+
+
+class GuardianNamed(Event, frozen=True, kw_only=True):
+    """Somebody stands for a patient. Aggregate: the guardianship."""
+
+    ward_id: UUID
+    ward_name: str
+    guardian_id: UUID
+    guardian_name: str
+    right: GuardianKind
+    valid_from: date
+    valid_until: date | None
+
+
+class GuardianshipEnded(Event, frozen=True, kw_only=True):
+    """It is over, `by_itself` when its last day was."""
+
+    ward_id: UUID
+    ward_name: str
+    guardian_id: UUID
+    guardian_name: str
+    right: GuardianKind
+    by_itself: bool
 
 
 class PatientsMerged(Event, frozen=True, kw_only=True):

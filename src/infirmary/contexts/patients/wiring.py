@@ -1,7 +1,9 @@
 """How the register plugs into a process."""
 from __future__ import annotations
 
-from infirmary.kernel.context import Context
+from datetime import timedelta
+
+from infirmary.kernel.context import Context, Job
 
 from .contract import Patients
 from .reactions import reactions
@@ -9,4 +11,5 @@ from .service import PatientsService
 from .tables import MIGRATIONS, metadata
 
 PATIENTS = Context(contract=Patients, metadata=metadata, migrations=MIGRATIONS, service=PatientsService,
-                   reactions=reactions)
+                   reactions=reactions,
+                   jobs=lambda service: [Job("end-guardianships", timedelta(minutes=10), service.end_those_over)])

@@ -146,6 +146,8 @@ class Transaction(Reading):
               outcome: str = "done", **detail: str) -> None:
         """An entry for the audit trail, stored with the effect it speaks of."""
         request = current.get()
+        if caller.on_behalf:
+            detail["on_behalf"] = caller.on_behalf
         self.emit(Audited(
             aggregate=new_id(), version=1, at=self._db.clock.now(), context=self._db.context, action=action,
             outcome=outcome, actor_id=caller.account_id, actor_name=caller.name, actor_roles=sorted(caller.roles),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -21,7 +22,7 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.context import Kit
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.errors import NotFound, StaleVersion
-from infirmary.language import TREATING
+from infirmary.language import OWN, TREATING
 
 T = TypeVar("T")
 
@@ -35,13 +36,35 @@ class Base(Appointments):
         self.planned = asyncio.Event()   # there may be visits to move together
         self.host = urlsplit(kit.settings.public_url).hostname or "localhost"
 
-    async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> Visit:
+    async def in_place_of(self, caller: Caller, *, patient_id: UUID | None, doctor_id: UUID | None = None) -> Caller:
+        """The caller, if what is this patient's or this doctor's is within their reach; a guardian in the patient's
+        place. NotFound for everybody else.
+
+        The register is asked each time and nothing is kept: a guardianship that has ended is over with the next request.
+        """
+        if (patient_id is not None and OWN in caller.scopes
+                and not caller.reaches(patient_id=patient_id, doctor_id=doctor_id)):
+            right = (await self.patients.acting(caller, patient_id)).kind
+            if right is not None:
+                return caller.standing_for(right, patient_id=patient_id)
+        caller.must_reach(patient_id=patient_id, doctor_id=doctor_id)
+        return caller
+
+    async def asking_for(self, caller: Caller, patient_id: UUID | None) -> Caller:
+        """For lists: who asks for one patient's things may be that one's guardian. Narrowed by `only` in any case."""
+        if patient_id is not None:
+            with contextlib.suppress(NotFound):
+                return await self.in_place_of(caller, patient_id=patient_id)
+        return caller
+
+    async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> tuple[Caller, Visit]:
+        """With the caller as who they are for it."""
         async with self.db.reading() as reading:
             visit = there(await tables.VISITS.get(reading, appointment_id))
-        caller.must_reach(visit)
+        caller = await self.in_place_of(caller, patient_id=visit.patient_id, doctor_id=visit.doctor_id)
         if if_match not in (None, visit.version):
             raise StaleVersion
-        return visit
+        return caller, visit
 
 
 def recorded(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChanged, done: str) -> Appointment:

@@ -27,7 +27,7 @@ from .instead import BLOCKED
 
 class Booking(Holding):
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
-        return await self.arrange(caller, body, partial(self._book, caller), look_first=body.hold_id is not None)
+        return await self.arrange(caller, body, self._book, look_first=body.hold_id is not None)
 
     async def _book(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
         """Without holds inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
@@ -42,10 +42,10 @@ class Booking(Holding):
     async def reschedule(self, caller: Caller, appointment_id: UUID, body: RescheduleAppointment,
                          if_match: int | None = None) -> Appointment:
         while True:
-            visit = await self.visit(caller, appointment_id, if_match)
+            acting, visit = await self.visit(caller, appointment_id, if_match)
             doctor_id = body.doctor_id or visit.doctor_id
-            caller.must_reach(patient_id=visit.patient_id, doctor_id=doctor_id)   # the new diary too
-            by_staff = as_staff(caller, visit.doctor_id, doctor_id)
+            acting.must_reach(patient_id=visit.patient_id, doctor_id=doctor_id)   # the new diary too
+            by_staff = as_staff(acting, visit.doctor_id, doctor_id)
             async with self.db.reading() as reading:
                 schedule = await tables.SCHEDULES.get(reading, doctor_id)
             minutes = body.minutes
@@ -53,13 +53,13 @@ class Booking(Holding):
                 new = visits.rescheduled(visit, body, schedule=schedule, by_staff=by_staff, now=self.clock.now(),
                                          zone=self.zone)
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
-                answer = await self.taking(new, partial(self._reschedule, caller, visit, new), own=new.patient_id)
+                answer = await self.taking(new, partial(self._reschedule, acting, visit, new), own=new.patient_id)
                 self.freed.set()
                 return answer
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
             except BLOCKED as no:
-                raise await self.instead(no, caller, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
+                raise await self.instead(no, acting, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
 
     async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
         fact = visits.event(events.AppointmentRescheduled, visit, caller.account_id,

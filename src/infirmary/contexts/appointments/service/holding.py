@@ -32,7 +32,7 @@ class HeldNoMoreError(Exception):
 class Holding(Instead):
     async def hold(self, caller: Caller, body: HoldSlot) -> Held:
         wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=body.starts_at)
-        return await self.arrange(caller, wish, partial(self._hold, caller), look_first=True)
+        return await self.arrange(caller, wish, self._hold, look_first=True)
 
     async def _hold(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Held:
         now, lasts = self.clock.now(), timedelta(minutes=self.live.value.booking.hold_minutes)
@@ -50,12 +50,11 @@ class Holding(Instead):
             return tx.answer(holds.shown(kept))
 
     async def held(self, caller: Caller, hold_id: UUID) -> Held:
-        return holds.shown(await self._living(caller, hold_id))
+        return holds.shown((await self._living(caller, hold_id))[1])
 
     async def let_go(self, caller: Caller, hold_id: UUID) -> Done:
         while True:
-            kept = await self._living(caller, hold_id)
-            if await self.db.retry(self._let_go, caller, kept):
+            if await self.db.retry(self._let_go, *await self._living(caller, hold_id)):
                 self.freed.set()
                 return Done()
 
@@ -68,13 +67,14 @@ class Holding(Instead):
                 return True
         return False
 
-    async def _living(self, caller: Caller, hold_id: UUID) -> Hold:
+    async def _living(self, caller: Caller, hold_id: UUID) -> tuple[Caller, Hold]:
+        """With the caller as who they are for it."""
         async with self.db.reading() as reading:
             kept = there(await tables.HOLDS.get(reading, hold_id))
-        caller.must_reach(kept)
+        caller = await self.in_place_of(caller, patient_id=kept.patient_id, doctor_id=kept.doctor_id)
         if kept.expires_at <= self.clock.now() or kept.holder_id != kept.patient_id:   # an offer is left on the waitlist
             raise NotFound
-        return kept
+        return caller, kept
 
     async def tidy_holds(self) -> None:
         """What nobody has taken over. Nothing hangs on when: a lapsed hold is no obstacle, and until it is tidied away
@@ -89,10 +89,10 @@ class Holding(Instead):
             await tables.let_go(tx, kept)
 
     async def arrange(self, caller: Caller, body: BookAppointment,
-                      work: Callable[[Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
+                      work: Callable[[Caller, Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
         """Do this with the time that is asked for, or refuse with what is in the way and the nearest free times.
         `look_first`: the patient may have a hold. Who has none saves a question."""
-        caller.must_reach(patient_id=body.patient_id, doctor_id=body.doctor_id)
+        caller = await self.in_place_of(caller, patient_id=body.patient_id, doctor_id=body.doctor_id)
         patient = await self.patients.card(caller, body.patient_id)
         by_staff, now = as_staff(caller, body.doctor_id), self.clock.now()
         async with self.db.reading() as reading:
@@ -107,7 +107,7 @@ class Holding(Instead):
             giving_way = await self._giving_way(visit, patient.id) if look_first else []
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
-            return await self.taking(visit, partial(work, visit), giving_way, own=patient.id)
+            return await self.taking(visit, partial(work, caller, visit), giving_way, own=patient.id)
         except BLOCKED as no:
             raise await self.instead(no, caller, schedule, patient.id, body.starts_at, body.minutes) from no
 

@@ -24,7 +24,7 @@ from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.obstacles import NO_OTHER_TIME_HELPS, WORDS, obstacle
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.errors import UniqueViolation
-from infirmary.kernel.errors import NotFound, Refusal
+from infirmary.kernel.errors import Refusal
 
 from .base import Base, busy_grains
 
@@ -79,7 +79,7 @@ class Instead(Base):
             found += [obstacle(code, whose="doctor", starts_at=begins, ends_at=ends)
                       for begins, ends in hours.clashes(time, busy)]
         found += [obstacle(ObstacleCode.PATIENT_TAKEN, whose="patient", starts_at=visit.starts_at, ends_at=visit.ends_at,
-                           appointment_id=visit.id if reaches(caller, visit) else None)
+                           appointment_id=visit.id if caller.reaches(visit) else None)
                   for visit in sorted(known, key=lambda visit: visit.starts_at)]
         found += [obstacle(ObstacleCode.PATIENT_OFFERED, whose="patient", starts_at=hold.starts_at, ends_at=hold.ends_at)
                   for hold in holds.values() if hold.patient_id == patient_id and hold.id not in gone]
@@ -97,11 +97,3 @@ class Instead(Base):
             if len(found) == hours.SHOWN:
                 break
         return found
-
-
-def reaches(caller: Caller, thing: object) -> bool:
-    try:
-        caller.must_reach(thing)
-    except NotFound:
-        return False
-    return True

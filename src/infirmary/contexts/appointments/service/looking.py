@@ -24,6 +24,7 @@ class Looking(Base):
                            department_id: UUID | None = None, day: date | None = None, from_: datetime | None = None,
                            to: datetime | None = None, status: Status | None = None, newest_first: bool = False,
                            limit: int = 25, cursor: str | None = None) -> Page[Appointment]:
+        caller = await self.asking_for(caller, patient_id)
         within = caller.only(patient_id=patient_id, doctor_id=doctor_id)
         since, until = [from_] if from_ else [], [to] if to else []
         if day is not None:
@@ -41,7 +42,7 @@ class Looking(Base):
         async with self.db.reading() as reading:
             found = await reading.one(tables.SHOWN, key=appointment_id)
         visit = there(found)
-        caller.must_reach(visit)
+        await self.in_place_of(caller, patient_id=visit.patient_id, doctor_id=visit.doctor_id)
         return visit
 
     async def steps(self, caller: Caller, appointment_id: UUID) -> list[Step]:
@@ -52,7 +53,7 @@ class Looking(Base):
                      reason=row.reason) for row in rows]
 
     async def calendar_file(self, caller: Caller, appointment_id: UUID) -> File:
-        visit = await self.visit(caller, appointment_id)
+        _, visit = await self.visit(caller, appointment_id)
         return File(f"visit-{hours.day_of(visit.starts_at, self.zone)}.ics", calendar_file(
             visit, hospital=self.hospital.name, address=self.hospital.address, host=self.host))
 

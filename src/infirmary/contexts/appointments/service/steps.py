@@ -43,10 +43,10 @@ class Steps(Base):
     async def _move(self, caller: Caller, appointment_id: UUID, if_match: int | None, move: Move,
                     reason: str = "") -> Appointment:
         while True:   # again when somebody was quicker; each time round, the visit has got further
-            visit = await self.visit(caller, appointment_id, if_match)
+            acting, visit = await self.visit(caller, appointment_id, if_match)
             moved = visits.moved(visit, move, now=self.clock.now(), zone=self.zone, reason=reason)
             try:
-                answer = await self.db.retry(self._store, caller, moved, move)
+                answer = await self.db.retry(self._store, acting, moved, move)
             except StaleVersion:
                 continue
             if visits.freed(moved):

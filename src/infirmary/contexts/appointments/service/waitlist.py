@@ -44,7 +44,7 @@ LOOKS_EVERY = 15.0   # seconds, when nobody wakes it: for what other processes f
 
 class Waitlist(Booking):
     async def join_waitlist(self, caller: Caller, body: JoinWaitlist) -> Waiting:
-        caller.must_reach(patient_id=body.patient_id, doctor_id=body.doctor_id)
+        caller = await self.in_place_of(caller, patient_id=body.patient_id, doctor_id=body.doctor_id)
         patient = await self.patients.card(caller, body.patient_id)
         place = waitlist.join(body, place_id=new_id(), patient=patient, about_name=await self._about(body),
                               now=self.clock.now())
@@ -79,13 +79,14 @@ class Waitlist(Booking):
         return found[0].department_name if found else ""
 
     async def waiting(self, caller: Caller, waiting_id: UUID) -> Waiting:
-        place = await self._place(caller, waiting_id)
+        _, place = await self._place(caller, waiting_id)
         async with self.db.reading() as reading:
             return waitlist.shown(place, await _ahead(reading, place))
 
     async def waitlist(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                        department_id: UUID | None = None, status: Standing | None = None, limit: int = 25,
                        cursor: str | None = None) -> Page[Waiting]:
+        caller = await self.asking_for(caller, patient_id)
         within = caller.only(patient_id=patient_id, doctor_id=doctor_id)
         given = {"department_id": department_id, "status": status, **within}
         filters = {name: value for name, value in given.items() if value is not None}
@@ -95,7 +96,7 @@ class Waitlist(Booking):
 
     async def accept_offer(self, caller: Caller, waiting_id: UUID) -> Waiting:
         while True:
-            place = await self._place(caller, waiting_id)
+            acting, place = await self._place(caller, waiting_id)
             if place.status is Standing.BOOKED:
                 return waitlist.shown(place, None)
             now = self.clock.now()
@@ -105,11 +106,11 @@ class Waitlist(Booking):
             wish = BookAppointment(patient_id=place.patient_id, doctor_id=place.offer_doctor_id,
                                    starts_at=place.offer_starts_at)
             try:
-                return await self.arrange(caller, wish, partial(self._accept, caller, place), look_first=False)
+                return await self.arrange(acting, wish, partial(self._accept, place), look_first=False)
             except StaleVersion:
                 continue   # accepted or lapsed meanwhile
 
-    async def _accept(self, caller: Caller, place: Place, visit: Visit, giving_way: Sequence[Hold]) -> Waiting:
+    async def _accept(self, place: Place, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Waiting:
         kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
@@ -126,13 +127,13 @@ class Waitlist(Booking):
 
     async def leave_waitlist(self, caller: Caller, waiting_id: UUID) -> Waiting:
         while True:
-            place = await self._place(caller, waiting_id)
+            acting, place = await self._place(caller, waiting_id)
             if place.status is Standing.LEFT:
                 return waitlist.shown(place, None)
             if place.status not in (Standing.WAITING, Standing.OFFERED):
                 raise WaitIsOver
             try:
-                left = await self.db.retry(self._leave, caller, place)
+                left = await self.db.retry(self._leave, acting, place)
             except StaleVersion:
                 continue
             self.freed.set()
@@ -145,11 +146,11 @@ class Waitlist(Booking):
             _audit(tx, caller, left, "left")
             return tx.answer(waitlist.shown(left, None))
 
-    async def _place(self, caller: Caller, waiting_id: UUID) -> Place:
+    async def _place(self, caller: Caller, waiting_id: UUID) -> tuple[Caller, Place]:
+        """With the caller as who they are for it."""
         async with self.db.reading() as reading:
             place = there(await rows.PLACES.get(reading, waiting_id))
-        caller.must_reach(place)
-        return place
+        return await self.in_place_of(caller, patient_id=place.patient_id, doctor_id=place.doctor_id), place
 
     async def learn_retired(self, event: PatientWasRetired, fact: Fact) -> None:
         """Nobody waits with a record that is closed."""

@@ -41,6 +41,19 @@ from .around import (
     RecordFull,
     TextHasChanged,
 )
+from .guardians import (
+    Acting,
+    AlreadyGuardian,
+    EndGuardianship,
+    GuardianForm,
+    GuardianKind,
+    Guardianship,
+    GuardianshipBackwards,
+    NotForCarers,
+    OfAge,
+    OneGuardsTheOther,
+    OwnGuardian,
+)
 from .merging import HoldsOthers, Merge, MergeForm, NotMerged, SameRecord, UnmergeForm, VisitsCollide
 from .people import (
     AmendPatient,
@@ -56,11 +69,13 @@ from .people import (
 )
 
 __all__ = [
-    "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText", "ContactForm", "ContactPerson",
-    "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision", "Demographics", "Enrol",
-    "Gender", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotMerged", "NothingToWithdraw",
-    "Patient", "PatientCard", "PatientRetired", "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged",
-    "UnmergeForm", "VisitsCollide", "VisitsStillOpen",
+    "Acting", "AlreadyGuardian", "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText",
+    "ContactForm", "ContactPerson", "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision",
+    "Demographics", "EndGuardianship", "Enrol", "Gender", "GuardianForm", "GuardianKind", "Guardianship",
+    "GuardianshipBackwards", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers", "NotMerged",
+    "NothingToWithdraw", "OfAge", "OneGuardsTheOther", "OwnGuardian", "Patient", "PatientCard", "PatientRetired",
+    "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged", "UnmergeForm", "VisitsCollide",
+    "VisitsStillOpen",
 ]
 
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
@@ -115,7 +130,7 @@ class Patients(Contract, context="patients"):
         """Close the record. Nothing is destroyed; it is left out of searches."""
 
     @post("/patients/{patient_id}/merge", status=201, allow={RECEPTION: ANY, ADMIN: ANY},
-          refuses=[NotFound, SameRecord, HoldsOthers, VisitsCollide, CoveragesOverlap, PatientRetired])
+          refuses=[NotFound, SameRecord, HoldsOthers, VisitsCollide, CoveragesOverlap, OneGuardsTheOther, PatientRetired])
     async def merge(self, caller: Caller, patient_id: UUID, body: MergeForm) -> Merge:
         """The duplicate points to this record from now on, and its visits are this record's. Nothing is destroyed."""
 
@@ -182,6 +197,32 @@ class Patients(Contract, context="patients"):
         """Every decision ever made, the latest first; or (`standing`) only the one that holds of each purpose."""
 
     @post("/patients/{patient_id}/consents", status=201, allow={PATIENT: OWN, **DESK},
-          refuses=[NotFound, TextHasChanged, NothingToWithdraw, PatientRetired])
+          refuses=[NotFound, TextHasChanged, NothingToWithdraw, NotForCarers, PatientRetired])
     async def decide(self, caller: Caller, patient_id: UUID, body: ConsentForm) -> Consent:
         """Give a consent or withdraw it: a new entry of the history. What is so already stays as it is."""
+
+    @get("/patients/{patient_id}/acting", allow={PATIENT: OWN}, refuses=[NotFound])
+    async def acting(self, caller: Caller, patient_id: UUID) -> Acting:
+        """By what right the caller acts for this patient at this moment; 404 when they do not."""
+
+    @get("/patients/{patient_id}/guardians", allow={PATIENT: OWN, **DESK, DOCTOR: TREATING, SERVICE: ANY},
+         refuses=[NotFound])
+    async def guardians(self, caller: Caller, patient_id: UUID, standing: bool = False, limit: Limit = 25,
+                        cursor: Cursor | None = None) -> Page[Guardianship]:
+        """Who stands for this patient, or ever did, the latest first; or (`standing`) all who do today."""
+
+    @get("/patients/{patient_id}/wards", allow={PATIENT: OWN, **DESK}, refuses=[NotFound])
+    async def wards(self, caller: Caller, patient_id: UUID) -> list[Guardianship]:
+        """For whom this person stands today."""
+
+    @post("/patients/{patient_id}/guardians", status=201, allow={RECEPTION: ANY, ADMIN: ANY},
+          refuses=[NotFound, OwnGuardian, OfAge, GuardianshipBackwards, AlreadyGuardian, RecordFull, PatientRetired])
+    async def name_guardian(self, caller: Caller, patient_id: UUID, body: GuardianForm) -> Guardianship:
+        """Somebody stands for this patient: their account reaches the record, and books, moves and cancels visits for
+        them. Both are told. What begins while the patient is a child ends by itself when they come of age."""
+
+    @post("/patients/{patient_id}/guardians/{guardianship_id}/end", allow={RECEPTION: ANY, ADMIN: ANY},
+          refuses=[NotFound])
+    async def end_guardianship(self, caller: Caller, patient_id: UUID, guardianship_id: UUID, body: EndGuardianship,
+                               if_match: int) -> Guardianship:
+        """It is over at once, and both are told. What has ended already stays as it is."""

@@ -25,11 +25,11 @@ STAYS_TREATING = timedelta(days=365)   # how long a doctor reaches the record af
 def check_birth_date(birth_date: date, *, today: date) -> None:
     if birth_date > today:
         raise BirthDateImpossible(errors=[FieldError("birth_date", "Enter a day that is not to come.")])
-    if birth_date < _years_before(today, OLDEST):
+    if birth_date < years_before(today, OLDEST):
         raise BirthDateImpossible(errors=[FieldError("birth_date", f"Enter a day in the last {OLDEST} years.")])
 
 
-def _years_before(day: date, years: int) -> date:
+def years_before(day: date, years: int) -> date:
     try:
         return day.replace(year=day.year - years)
     except ValueError:   # 29 February

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from .around import Around
 from .finding import Finding
+from .guarding import Guarding
 from .merging import Merging
 from .register import Registering
 
 __all__ = ["PatientsService"]
 
 
-class PatientsService(Registering, Finding, Around, Merging):
+class PatientsService(Registering, Finding, Around, Merging, Guarding):
     """All of the contract."""

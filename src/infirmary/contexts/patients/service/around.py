@@ -14,6 +14,8 @@ from infirmary.contexts.patients.contract import (
     ContactPerson,
     Coverage,
     CoverageForm,
+    GuardianKind,
+    NotForCarers,
 )
 from infirmary.contexts.patients.domain import around as rules
 from infirmary.contexts.patients.tables import around as tables
@@ -33,13 +35,13 @@ K = TypeVar("K", ContactPerson, Coverage)
 class Around(Base):
     async def contacts(self, caller: Caller, patient_id: UUID) -> list[ContactPerson]:
         async with self.db.reading() as reading:
-            await self.must_reach(reading, caller, patient_id)
+            await self.reaching(reading, caller, patient_id)
             await self.known(reading, patient_id)
             return await reading.all(tables.CONTACTS_OF, patient_id=patient_id)
 
     @retried
     async def add_contact(self, caller: Caller, patient_id: UUID, body: ContactForm) -> ContactPerson:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
         form = rules.contact(body)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
@@ -53,7 +55,7 @@ class Around(Base):
     @retried
     async def replace_contact(self, caller: Caller, patient_id: UUID, contact_id: UUID, body: ContactForm,
                               if_match: int) -> ContactPerson:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
         form = rules.contact(body)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
@@ -64,7 +66,7 @@ class Around(Base):
 
     @retried
     async def remove_contact(self, caller: Caller, patient_id: UUID, contact_id: UUID, if_match: int) -> Done:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
             await _as_seen(tx, await CONTACTS.get(tx, contact_id), patient_id, if_match)
@@ -74,14 +76,14 @@ class Around(Base):
         return Done()
 
     async def coverages(self, caller: Caller, patient_id: UUID) -> list[Coverage]:
-        caller.must_reach(patient_id=patient_id)
         async with self.db.reading() as reading:
+            await self.reaching(reading, caller, patient_id)
             await self.known(reading, patient_id)
             return await reading.all(tables.COVERAGES_OF, patient_id=patient_id)
 
     async def coverage(self, caller: Caller, patient_id: UUID, coverage_id: UUID) -> Coverage:
-        caller.must_reach(patient_id=patient_id)
         async with self.db.reading() as reading:
+            await self.reaching(reading, caller, patient_id)
             return await _as_seen(reading, await COVERAGES.get(reading, coverage_id), patient_id)
 
     @retried
@@ -127,7 +129,7 @@ class Around(Base):
     async def consents(self, caller: Caller, patient_id: UUID, standing: bool = False, limit: int = 25,
                        cursor: str | None = None) -> Page[Consent]:
         async with self.db.reading() as reading:
-            await self.must_reach(reading, caller, patient_id)
+            await self.reaching(reading, caller, patient_id)
             await self.known(reading, patient_id)
             if standing:
                 entries = await reading.all(tables.STANDING, patient_id=patient_id)
@@ -136,7 +138,9 @@ class Around(Base):
 
     @retried
     async def decide(self, caller: Caller, patient_id: UUID, body: ConsentForm) -> Consent:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
+        if caller.on_behalf == GuardianKind.CARER:
+            raise NotForCarers
         async with self.db.transaction() as tx:
             await self.held(tx, patient_id)
             entries = [one for one in await tx.all(tables.STANDING, patient_id=patient_id)
@@ -152,6 +156,7 @@ class Around(Base):
             tx.audit(f"consent.{entry.decision}", caller, subject_id=patient_id,
                      entity=f"consent/{entry.purpose}/{entry.number}", text_version=entry.text_version)
             return tx.answer(entry)
+
 
 async def _as_seen(reading: Reading, found: K | None, patient_id: UUID, if_match: int | None = None) -> K:
     """This record's own (or of one merged into it), and as the caller has seen it."""

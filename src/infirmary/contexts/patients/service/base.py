@@ -9,13 +9,14 @@ from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Appointments
 from infirmary.contexts.patients.contract import Patient, Patients
+from infirmary.contexts.patients.domain.guardians import minors_birth
 from infirmary.contexts.patients.domain.people import must_be_open
-from infirmary.contexts.patients.tables import people
+from infirmary.contexts.patients.tables import guardians, people
 from infirmary.kernel.access import Caller
 from infirmary.kernel.context import Kit
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.errors import NotFound, StaleVersion
-from infirmary.language import TREATING
+from infirmary.language import OWN, TREATING
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Base")
@@ -34,17 +35,33 @@ def retried(use_case: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 class Base(Patients):
     def __init__(self, kit: Kit) -> None:
         self.db, self.clock, self.zone = kit.db, kit.clock, kit.settings.hospital.tz
+        self.majority: int = kit.settings.hospital.majority
         self.appointments = kit.ask(Appointments)
 
     def today(self) -> date:
         return self.clock.now().astimezone(self.zone).date()
 
-    async def must_reach(self, reading: Reading, caller: Caller, patient_id: UUID) -> None:
-        """The patient themself, whoever may reach anybody, or a doctor who treats this patient."""
+    async def reaching(self, reading: Reading, caller: Caller, patient_id: UUID) -> Caller:
+        """The patient themself, whoever may reach anybody, and a doctor who treats this patient; a guardian in the
+        patient's place. NotFound for everybody else."""
         doctor_id = caller.subjects.get("doctor_id") if TREATING in caller.scopes else None
         if doctor_id and not await people.treats(reading, doctor_id, patient_id, self.clock.now()):
             doctor_id = None
+        if OWN in caller.scopes and not caller.reaches(patient_id=patient_id, doctor_id=doctor_id):
+            right = await reading.one(guardians.RIGHT, ward_id=patient_id, guardian_id=caller.subjects.get(OWN.field),
+                                      **self.these_days())
+            if right is not None:
+                return caller.standing_for(right.kind, patient_id=patient_id)
         caller.must_reach(patient_id=patient_id, doctor_id=doctor_id)
+        return caller
+
+    async def in_reach(self, caller: Caller, patient_id: UUID) -> Caller:
+        async with self.db.reading() as reading:
+            return await self.reaching(reading, caller, patient_id)
+
+    def these_days(self) -> dict[str, date]:
+        """Today, and the birth date after which somebody is a child today."""
+        return {"today": self.today(), "minors_birth": minors_birth(self.today(), self.majority)}
 
     async def known(self, reading: Reading, patient_id: UUID, if_match: int | None = None) -> Patient:
         found = await people.get(reading, patient_id)
@@ -61,3 +78,11 @@ class Base(Patients):
             raise NotFound
         must_be_open(found)
         return found
+
+    async def both(self, tx: Transaction, one: UUID, other: UUID) -> tuple[Patient, Patient]:
+        """Two records, held in the order of their ids, so that nobody waits in a circle."""
+        found = {each: await people.held(tx, each) for each in sorted((one, other))}
+        first, second = found[one], found[other]
+        if first is None or second is None:
+            raise NotFound
+        return first, second

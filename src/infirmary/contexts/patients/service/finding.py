@@ -59,16 +59,16 @@ class Finding(Base):
 
     async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
         async with self.db.reading() as reading:
-            await self.must_reach(reading, caller, patient_id)
+            reader = await self.reaching(reading, caller, patient_id)
             found = await self.known(reading, patient_id)
         if caller.subjects.get("patient_id") != patient_id:
             async with self.db.transaction() as tx:
-                tx.audit("patient.read", caller, subject_id=patient_id, entity=f"patient/{patient_id}")
+                tx.audit("patient.read", reader, subject_id=patient_id, entity=f"patient/{patient_id}")
         return found
 
     async def card(self, caller: Caller, patient_id: UUID) -> PatientCard:
         async with self.db.reading() as reading:
-            await self.must_reach(reading, caller, patient_id)
+            await self.reaching(reading, caller, patient_id)
             found = await self.known(reading, patient_id)
         return PatientCard(id=found.id, number=found.number, name=found.name, birth_date=found.birth_date,
                            gender=found.gender, retired=found.closed, merged_into=found.merged_into)

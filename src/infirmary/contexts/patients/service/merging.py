@@ -9,19 +9,18 @@ from infirmary.contexts.patients.contract import (
     Merge,
     MergeForm,
     NotMerged,
-    Patient,
+    OneGuardsTheOther,
     SameRecord,
     UnmergeForm,
     VisitsCollide,
 )
 from infirmary.contexts.patients.domain import merging as rules
 from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
-from infirmary.contexts.patients.tables import around, merging, people
+from infirmary.contexts.patients.tables import around, guardians, merging, people
 from infirmary.contexts.patients.tables.merging import MERGES
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.columns import new_id
-from infirmary.kernel.database.db import Transaction
-from infirmary.kernel.errors import FieldError, NotFound
+from infirmary.kernel.errors import FieldError
 from infirmary.language import service
 
 from .base import Base, retried
@@ -39,11 +38,14 @@ class Merging(Base):
 
     async def _merged(self, caller: Caller, patient_id: UUID, body: MergeForm) -> Merge:
         async with self.db.transaction() as tx:
-            survivor, duplicate = await self._both(tx, patient_id, body.duplicate_id)
+            survivor, duplicate = await self.both(tx, patient_id, body.duplicate_id)
             held: list[UUID] = await tx.all(merging.HELD_BY, patient_id=duplicate.id)
             rules.must_fit(survivor, duplicate, held,
                            await tx.all(around.COVERAGES_OF, patient_id=survivor.id),
                            await tx.all(around.COVERAGES_OF, patient_id=duplicate.id))
+            for ward, guardian in ((survivor, duplicate), (duplicate, survivor)):
+                if await tx.one(guardians.BETWEEN, ward_id=ward.id, guardian_id=guardian.id) is not None:
+                    raise OneGuardsTheOther
             made = Merge(new_id(), survivor.id, duplicate.id, body.reason.strip(), self.clock.now(), caller.name, None, "", 1)
             MERGES.add(tx, made)
             after = await people.save(tx, duplicate, structs.replace(duplicate, merged_into=survivor.id))
@@ -55,7 +57,7 @@ class Merging(Base):
     @retried
     async def unmerge(self, caller: Caller, patient_id: UUID, body: UnmergeForm) -> Merge:
         async with self.db.transaction() as tx:
-            survivor, duplicate = await self._both(tx, patient_id, body.duplicate_id)
+            survivor, duplicate = await self.both(tx, patient_id, body.duplicate_id)
             standing = await tx.one(merging.STANDING, survivor_id=survivor.id, duplicate_id=duplicate.id)
             if standing is None or duplicate.merged_into != survivor.id:
                 raise NotMerged
@@ -71,11 +73,3 @@ class Merging(Base):
         async with self.db.reading() as reading:
             await self.known(reading, patient_id)
             return await reading.all(merging.MERGES_OF, patient_id=patient_id)
-
-    async def _both(self, tx: Transaction, one: UUID, other: UUID) -> tuple[Patient, Patient]:
-        """Both records, held in the order of their ids, so that nobody waits in a circle."""
-        found = {each: await people.held(tx, each) for each in sorted((one, other))}
-        survivor, duplicate = found[one], found[other]
-        if survivor is None or duplicate is None:
-            raise NotFound
-        return survivor, duplicate

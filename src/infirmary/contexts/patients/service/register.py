@@ -51,12 +51,12 @@ class Registering(Base):
             return tx.answer(patient)
 
     async def replace(self, caller: Caller, patient_id: UUID, body: Demographics, if_match: int) -> Patient:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
         return await self.db.retry(self._changed, caller, patient_id, if_match,
                                    lambda patient: rules.replaced(patient, body, today=self.today()))
 
     async def amend(self, caller: Caller, patient_id: UUID, body: AmendPatient, if_match: int) -> Patient:
-        caller.must_reach(patient_id=patient_id)
+        caller = await self.in_reach(caller, patient_id)
         return await self.db.retry(self._changed, caller, patient_id, if_match,
                                    lambda patient: rules.amended(patient, body, today=self.today()))
 

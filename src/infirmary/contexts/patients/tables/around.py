@@ -1,12 +1,9 @@
 """Where it is kept whom to call, who pays, and what was agreed to."""
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlalchemy import (
     Boolean,
     Column,
-    ColumnElement,
     Date,
     Index,
     Integer,
@@ -15,7 +12,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    or_,
     select,
 )
 
@@ -24,7 +20,7 @@ from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from .people import metadata, patient
+from .people import metadata, of_record
 
 contact = Table(
     "contact_person", metadata,
@@ -69,23 +65,17 @@ CONTACTS = Rows(contact, ContactPerson)
 COVERAGES = Rows(coverage, Coverage)
 CONSENTS = Rows(consent, Consent, key="number", version=None)
 
-def _of(whose: Column[UUID]) -> ColumnElement[bool]:
-    """The record itself, and those merged into it."""
-    asked = bindparam("patient_id", type_=Id)
-    return whose.in_(select(patient.c.id).where(or_(patient.c.id == asked, patient.c.merged_into == asked)))
-
-
-CONTACTS_OF = CONTACTS.find(_of(contact.c.patient_id), order_by=[
+CONTACTS_OF = CONTACTS.find(of_record(contact.c.patient_id), order_by=[
     contact.c.emergency.desc(), contact.c.next_of_kin.desc(), contact.c.id])
 REMOVE_CONTACT = Statement(delete(contact).where(
     contact.c.id == bindparam("key", type_=Id), contact.c.version == bindparam("seen")))
-COVERAGES_OF = COVERAGES.find(_of(coverage.c.patient_id), coverage.c.withdrawn_at.is_(None), order_by=[
+COVERAGES_OF = COVERAGES.find(of_record(coverage.c.patient_id), coverage.c.withdrawn_at.is_(None), order_by=[
     coverage.c.valid_from.desc(), coverage.c.priority, coverage.c.id])
-CONSENT_PAGES = Pages(select(consent).where(_of(consent.c.patient_id)), Consent,
+CONSENT_PAGES = Pages(select(consent).where(of_record(consent.c.patient_id)), Consent,
                       [consent.c.at, consent.c.purpose, consent.c.number], newest_first=True)
 _later = consent.alias("later")
 STANDING = Query(
     select(consent).outerjoin(_later, and_(
         _later.c.patient_id == consent.c.patient_id, _later.c.purpose == consent.c.purpose,
         _later.c.number > consent.c.number))
-    .where(_of(consent.c.patient_id), _later.c.number.is_(None)).order_by(consent.c.purpose), Consent)
+    .where(of_record(consent.c.patient_id), _later.c.number.is_(None)).order_by(consent.c.purpose), Consent)

@@ -147,6 +147,14 @@ WORDS = Rows(patient_word, Word, key="word", version=None)
 RELATIONS = Rows(care_relation, CareRelation, key="appointment_id")
 COUNTERS = Rows(counter, Counter, key="name", version=None)
 
+
+
+def of_record(whose: Column[UUID], name: str = "patient_id") -> ColumnElement[bool]:
+    """The record that is asked for under this name, and those merged into it."""
+    asked = bindparam(name, type_=Id)
+    return whose.in_(select(patient.c.id).where(or_(patient.c.id == asked, patient.c.merged_into == asked)))
+
+
 # Whatever hangs on a record changes one after the other. SQLite leaves FOR UPDATE out: who writes there is alone.
 _held = Query(select(patient).where(patient.c.id == bindparam("key")).with_for_update(), Stored)
 
