@@ -21,11 +21,13 @@ from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.notifications.reactions import reactions
 from infirmary.contexts.notifications.service import NotificationsService
 from infirmary.contexts.notifications.tables import metadata
+from infirmary.contexts.patients.contract import Guardianship, Patients
 from infirmary.kernel.access import Caller
 from infirmary.kernel.bus import Consumer
 from infirmary.kernel.client import in_process
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.context import Kit
+from infirmary.kernel.contract import Page
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.events import Event, Fact
@@ -58,13 +60,14 @@ silva = Person(SILVA, DOCTOR, new_id(), new_id(), "silva@infirmary.example")
 admin = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 
 
-class KnownPeople(Identity):
-    """Identity, as far as notifications asks it."""
+class KnownPeople(Identity, Patients):
+    """Identity and the register, as far as notifications asks them."""
 
     def __init__(self, *people: Person) -> None:
         self.people = list(people)
         self.links: dict[UUID, ResetLink] = {}
         self.failure: Exception | None = None
+        self.guardianships: list[Guardianship] = []
 
     async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                          account_id: UUID | None = None) -> list[Recipient]:
@@ -73,6 +76,11 @@ class KnownPeople(Identity):
         return [Recipient(one.account_id, one.name, one.email, patient_id if one.id == patient_id else None,
                           doctor_id if one.id == doctor_id else None) for one in self.people
                 if one.account_id == account_id or one.id == (patient_id if one.role == PATIENT else doctor_id)]
+
+    async def guardians(self, caller: Caller, patient_id: UUID, standing: bool = False, limit: int = 25,
+                        cursor: str | None = None) -> Page[Guardianship]:
+        assert standing
+        return Page([one for one in self.guardianships if one.ward_id == patient_id])
 
     async def reset_link(self, caller: Caller, reset_id: UUID) -> ResetLink:
         if self.failure:

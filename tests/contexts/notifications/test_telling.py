@@ -31,6 +31,8 @@ from infirmary.contexts.identity.events import (
 )
 from infirmary.contexts.notifications import tables
 from infirmary.contexts.notifications.contract import DeliveryStatus
+from infirmary.contexts.patients.contract import GuardianKind, Guardianship
+from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.errors import UniqueViolation
@@ -278,3 +280,48 @@ async def test_of_a_plan_that_is_undone_people_hear_that_it_is_back(desk):
     await desk.hears(a_visit(AppointmentRescheduled, part_of=PartOf.MOVE_PLAN_UNDONE))
     [hers] = await inbox_of(desk, mary)
     assert "It is back from Wed 25 Nov, 09:20" in hers.body
+
+
+def a_guardian(name="Rosa Vega", role="patient"):
+    return type(mary)(name, role, new_id(), new_id(), "rosa@vega.example")
+
+
+def stands(guardian, ward):
+    return Guardianship(
+        id=new_id(), ward_id=ward.id, ward_name=ward.name, guardian_id=guardian.id, guardian_name=guardian.name,
+        kind=GuardianKind.PARENT, valid_from=THURSDAY.date(), valid_until=None, reason="", document="", made_at=THURSDAY,
+        made_by="", ended_at=None, ended_by="", end_reason="", version=1)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_guardian_hears_of_the_visits_and_offers_of_their_ward(desk):
+    """Also when the ward has no account; and the subject of a mail names nobody."""
+    rosa = a_guardian()
+    desk.identity.people = [rosa, okafor]
+    await desk.hears(a_visit())
+    assert await inbox_of(desk, rosa) == []
+    desk.identity.guardianships = [stands(rosa, mary)]
+    event = a_visit()
+    await desk.hears(event)
+    await desk.hears(WaitLapsed(aggregate=new_id(), version=2, patient_id=mary.id, about_name="Heart", offered_at=None))
+    assert [(one.title, one.link) for one in await inbox_of(desk, rosa)] == [
+        ("For Mary Byrne: No time came free for you", f"/waitlist?for={mary.id}"),
+        ("For Mary Byrne: Your visit is booked: Thu 26 Nov, 09:20", f"/visits/{event.aggregate}?for={mary.id}")]
+    titles = await in_database(desk, Query(tables.delivery.select().with_only_columns(tables.delivery.c.title), str))
+    assert "For somebody you see to: Your visit is booked: Thu 26 Nov, 09:20" in titles
+    assert not [one for one in titles if "Mary" in one]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("kind", "more", "guardian", "ward"), [
+    (GuardianNamed, {"valid_from": THURSDAY.date(), "valid_until": None},
+     "You act for Mary Byrne here", "Rosa Vega acts for you here"),
+    (GuardianshipEnded, {"by_itself": True},
+     "You do not act for Mary Byrne any more", "Rosa Vega does not act for you any more")])
+async def test_both_are_told_when_somebody_acts_for_somebody_and_when_that_is_over(desk, kind, more, guardian, ward):
+    rosa = a_guardian()
+    desk.identity.people.append(rosa)
+    await desk.hears(kind(aggregate=new_id(), version=1, ward_id=mary.id, ward_name=mary.name, guardian_id=rosa.id,
+                          guardian_name=rosa.name, right=GuardianKind.PARENT, **more))
+    assert [one.title for one in await inbox_of(desk, rosa)] == [guardian]
+    assert [one.title for one in await inbox_of(desk, mary)] == [ward]

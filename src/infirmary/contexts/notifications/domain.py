@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from msgspec import Struct
+from msgspec.structs import replace
 
 from infirmary.contexts.appointments.contract import Mode
 from infirmary.contexts.appointments.events import (
@@ -30,6 +31,8 @@ from infirmary.contexts.appointments.events import (
     WaitLapsed,
 )
 from infirmary.contexts.identity.events import FactorChange
+from infirmary.contexts.patients.contract import GuardianKind, Guardianship
+from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 
 TRIES = 8
 BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a bad night)
@@ -211,6 +214,41 @@ def about_waiting(event: TimeOffered | WaitLapsed, *, tz: ZoneInfo, now: datetim
     return Message("waitlist.lapsed", title, title, _(
         "The days that you chose are over, so you do not wait any more. Join the waitlist again with other days, or book "
         "one of the free times."), "/waitlist", _("Open the waitlist"))
+
+
+def for_guardian(message: Message, ward: Guardianship) -> Message:
+    """What the patient is told, for somebody who sees to them. The name is for the app alone."""
+    return replace(message, title=_("For {patient}: {title}").format(patient=one_line(ward.ward_name), title=message.title),
+                   mail_title=_("For somebody you see to: {title}").format(title=message.mail_title),
+                   link=f"{message.link}?for={ward.ward_id}")
+
+
+_RIGHTS = {GuardianKind.PARENT: _("parent"), GuardianKind.LEGAL_GUARDIAN: _("legal guardian"), GuardianKind.CARER: _("carer")}
+
+
+def about_guardianship(event: GuardianNamed | GuardianshipEnded) -> tuple[Message, Message]:
+    """For the guardian, and for the patient."""
+    words = {"guardian": one_line(event.guardian_name), "patient": one_line(event.ward_name), "right": _(_RIGHTS[event.right])}
+    if isinstance(event, GuardianNamed):
+        begun = "guardian.named"
+        return (_about_ward(begun, _("You act for {patient} here"), _("You act for somebody here"), _(
+                    "As {right}. Choose them at the top of your pages to book, move and cancel their visits and to read "
+                    "their record. If this is a mistake, call us."), "/home", _("Open your pages"), words),
+                _about_ward(begun, _("{guardian} acts for you here"), _("Somebody acts for you here"), _(
+                    "As {right}: they read your record, and book, move and cancel your visits. If you did not expect "
+                    "this, call us."), "/record", _("See who acts for you"), words))
+    ended = "guardian.ended"
+    why = _("Its last day is over.") if event.by_itself else _("This was noted at the front desk.")
+    return (_about_ward(ended, _("You do not act for {patient} any more"), _("You do not act for somebody any more"), _(
+                "{why} Their record and their visits are out of your reach from now on. If this is a mistake, call us."),
+                "/home", _("Open your pages"), {**words, "why": why}),
+            _about_ward(ended, _("{guardian} does not act for you any more"), _("Somebody does not act for you any more"), _(
+                "{why} Your record and your visits are out of their reach from now on."), "/record",
+                _("See who acts for you"), {**words, "why": why}))
+
+
+def _about_ward(kind: str, title: str, mail_title: str, body: str, link: str, label: str, words: dict[str, str]) -> Message:
+    return Message(kind, title.format_map(words), mail_title, body.format_map(words), link, label)
 
 
 def about_reset(*, invitation: bool, hospital: str) -> Message:

@@ -10,6 +10,7 @@ from infirmary.contexts.identity.events import (
     PasswordResetRequested,
     RefreshTokenReused,
 )
+from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 from infirmary.kernel.bus import Reaction
 from infirmary.kernel.events import Event
 
@@ -27,6 +28,8 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.MovePlanDone: service.plan_done,
         visits.TimeOffered: service.waiting_changed,
         visits.WaitLapsed: service.waiting_changed,
+        GuardianNamed: service.guardianship_changed,
+        GuardianshipEnded: service.guardianship_changed,
         PasswordResetRequested: service.reset_requested,
         PasswordChanged: service.password_changed,
         FactorChanged: service.factor_changed,

@@ -22,6 +22,8 @@ from infirmary.contexts.notifications.contract import (
     Unread,
 )
 from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
+from infirmary.contexts.patients.contract import Patients
+from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 from infirmary.kernel.access import Caller
 from infirmary.kernel.context import Kit
 from infirmary.kernel.contract import Done, Page, Stream
@@ -42,7 +44,7 @@ class NotificationsService(Notifications):
     def __init__(self, kit: Kit) -> None:
         self.db, self.clock = kit.db, kit.clock
         self.settings: Settings = kit.settings
-        self.identity = kit.ask(Identity)
+        self.identity, self.patients = kit.ask(Identity), kit.ask(Patients)
         self.live = Live(kit.db)
         self.sender = Sender(kit, self._reset_url)
 
@@ -58,6 +60,9 @@ class NotificationsService(Notifications):
         told = [(to, one.message) for one in news for to in people
                 if (one.patient_id is not None and one.patient_id == to.patient_id)
                 or (one.doctor_id is not None and one.doctor_id == to.doctor_id and to.account_id != event.by_account)]
+        for one in news:
+            if one.patient_id is not None:
+                told += await self._for_guardians(one.patient_id, one.message)
         await self._tell(event, fact, told, subject_id=event.patient_id)
 
     async def plan_done(self, event: MovePlanDone, fact: Fact) -> None:
@@ -72,7 +77,21 @@ class NotificationsService(Notifications):
         """Tell the patient, who has only so long to answer."""
         message = domain.about_waiting(event, tz=self.settings.hospital.tz, now=self.clock.now())
         people = await self.identity.recipients(ME, patient_id=event.patient_id)
-        await self._tell(event, fact, [(to, message) for to in people], subject_id=event.patient_id)
+        told = [*((to, message) for to in people), *await self._for_guardians(event.patient_id, message)]
+        await self._tell(event, fact, told, subject_id=event.patient_id)
+
+    async def _for_guardians(self, patient_id: UUID, message: domain.Message) -> list[tuple[Recipient, domain.Message]]:
+        """The same for whoever stands for the patient today."""
+        guardians = (await self.patients.guardians(ME, patient_id, standing=True)).items
+        return [(to, domain.for_guardian(message, one)) for one in guardians
+                for to in await self.identity.recipients(ME, patient_id=one.guardian_id)]
+
+    async def guardianship_changed(self, event: GuardianNamed | GuardianshipEnded, fact: Fact) -> None:
+        """Tell both."""
+        told = [(to, message) for whose, message in zip((event.guardian_id, event.ward_id), domain.about_guardianship(event),
+                                                        strict=True)
+                for to in await self.identity.recipients(ME, patient_id=whose)]
+        await self._tell(event, fact, told, subject_id=event.ward_id)
 
     async def reset_requested(self, event: PasswordResetRequested, fact: Fact) -> None:
         try:
