@@ -126,12 +126,12 @@ class World:
                                 phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
                                 address=f"{digits} {family} Road")
             self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
-        await self.facts_arrive()
+        await self.make_wards(register)
+        await self.facts_arrive()   # before anybody has an account: what Alma was told would name her former ward
         for role in PEOPLE:
             self.accounts[role] = await self.open_account(role)
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
-        await self.make_wards(register)
         for whose in self.patients:
             await self.book(self.subject("", whose))
         await self.facts_arrive()
