@@ -156,7 +156,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made, servers.postgres() as server:
         folder = Path(made)
         where = asyncio.run(world.peopled(world.on_postgres(server, "bench", folder / "pg")))
-        asyncio.run(world.load_history(where, 10_000))
+        asyncio.run(world.fill_clinic(where))
+        asyncio.run(filled(where, 0, 10_000))
         everything = iter(book_requests(where, 60_000, chance))
 
         def some(count: int) -> list[load.Sent]:
@@ -164,8 +165,9 @@ def main() -> None:
 
         with where.served(CORES) as hospital:
             timed_rate(hospital.base, some(1000), expect=201)   # warm
-            small = median_of(lambda: timed_rate(hospital.base, some(3000), expect=201))
-        asyncio.run(world.load_history(where, 100_000, since=10_000))
+            small = {"book": median_of(lambda: timed_rate(hospital.base, some(3000), expect=201)),
+                     **looked_for(where, hospital.base)}
+        asyncio.run(filled(where, 10_000, 100_000))
         script = asyncio.run(recorded_booking(where))
         with where.served(CORES) as hospital:
             measure_booking(figures, server, where, hospital.base, script, some, folder)
@@ -200,7 +202,8 @@ def measure_reading(figures: Figures, where: world.World, base: str) -> None:
     one = json.loads(visit.answers[0].body)["items"][0]["id"]
     empty = [load.request("GET", "/health/live")]
     reads = {"read_one": [load.request("GET", f"/api/v1/appointments/{one}", token=desk)],
-             "list_25": [load.request("GET", f"/api/v1/appointments?doctor_id={where.doctors[0].id}", token=desk)]}
+             "list_25": [load.request("GET", f"/api/v1/appointments?doctor_id={where.doctors[0].id}", token=desk)],
+             **looking(where)}
     limits, values = [], {name: [] for name in reads}
     for _ in range(ROUNDS):
         limits.append(rate(base, empty, expect=200))
@@ -211,13 +214,34 @@ def measure_reading(figures: Figures, where: world.World, base: str) -> None:
         figures.add(name, statistics.median(found), "per s", limit, statistics.median(found) / limit)
 
 
-def growth(figures: Figures, where: world.World, some: Callable[[int], list[load.Sent]], small: float) -> None:
-    """Time per booking with a million visits against that with ten thousand."""
-    asyncio.run(world.load_history(where, 1_000_000, since=100_000))
+def looking(where: world.World) -> dict[str, list[load.Sent]]:
+    """The free times of a department of fourteen for a month; people by the first three letters of each name."""
+    begins, ends = (world.FIRST_DAY + timedelta(days=day) for day in (0, 31))
+    query = f"department_id={where.clinic[0].department_id}&from={begins:%FT%TZ}&to={ends:%FT%TZ}"
+    letters = sorted({name[:3].lower() for name in (*world.FAMILIES, *world.GIVEN) if len(name) >= 3})
+    return {"slots": [load.request("GET", f"/api/v1/slots?{query}", token=where.desk)],
+            "search": [load.request("GET", f"/api/v1/patients?q={three}", token=where.desk) for three in letters]}
+
+
+def looked_for(where: world.World, base: str) -> dict[str, float]:
+    return {name: median_of(lambda sends=sends: rate(base, sends, expect=200)) for name, sends in looking(where).items()}
+
+
+async def filled(where: world.World, since: int, count: int) -> None:
+    """So many visits, and so many patients."""
+    await world.load_history(where, count, since=since)
+    await world.load_register(where, count, since=since)
+
+
+def growth(figures: Figures, where: world.World, some: Callable[[int], list[load.Sent]], small: dict[str, float]) -> None:
+    """Time of each with a million visits and patients against that with ten thousand."""
+    asyncio.run(filled(where, 100_000, 1_000_000))
     with where.served(CORES) as hospital:
         timed_rate(hospital.base, some(1000), expect=201)
-        large = median_of(lambda: timed_rate(hospital.base, some(3000), expect=201))
-    figures.add("book_growth", 1e6 / large, "us", 1e6 / small, small / large)
+        large = {"book": median_of(lambda: timed_rate(hospital.base, some(3000), expect=201)),
+                 **looked_for(where, hospital.base)}
+    for name, few in small.items():
+        figures.add(f"{name}_growth", 1e6 / large[name], "us", 1e6 / few, few / large[name])
 
 
 def sqlite_booking(figures: Figures, folder: Path, chance: random.Random) -> None:

@@ -2,16 +2,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import asyncpg
+from msgspec import structs
 
-from infirmary.contexts.patients.contract import Demographics, Patients
+from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
+from infirmary.contexts.patients.domain import finding
+from infirmary.contexts.patients.tables.people import Stored
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, Opening, Staff
 from infirmary.language import RECEPTION
 from infirmary.run.catalogue import CONTEXTS
@@ -22,6 +28,7 @@ from tests.house import admin
 from tests.servers import Postgres
 
 DOCTORS, PATIENTS = 100, 1000
+CLINIC = 14   # doctors of a department of a usual size
 FIRST_DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=3)
 
 
@@ -30,6 +37,7 @@ class World:
     settings: Settings
     doctors: list[Any]
     patients: list[Any]
+    clinic: list[Any]   # the doctors of one department, in its hours
 
     @property
     def desk(self) -> str:
@@ -47,19 +55,25 @@ def on_postgres(server: Postgres, name: str, folder: Path) -> Settings:
 
 
 async def peopled(settings: Settings) -> World:
-    """A hundred doctors who always work, a thousand patients, no visit."""
+    """A hundred doctors who always work, fourteen who work by day, a thousand patients, no visit."""
     house = House(settings)
     await house.open()
     try:
         staff, register = house.ask(Staff), house.ask(Patients).register
-        department = await staff.open_department(admin, DepartmentForm(name="General medicine"))
-        doctors = []
-        for n in range(DOCTORS):
-            doctor = await staff.engage_doctor(admin, DoctorForm(
-                given_name="Doc", family_name=f"Number {n:03}", specialty="Medicine", department_id=department.id))
-            await staff.set_hours(admin, doctor.id, HoursForm(visit_minutes=20, weekly=[
-                Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)]), if_match=0)
-            doctors.append(doctor)
+
+        async def doctors_of(name: str, count: int, weekly: list[Opening]) -> list[Any]:
+            department = await staff.open_department(admin, DepartmentForm(name=name))
+            doctors = [await staff.engage_doctor(admin, DoctorForm(
+                given_name="Doc", family_name=f"Number {n:03}", specialty=name, department_id=department.id))
+                for n in range(count)]
+            for doctor in doctors:
+                await staff.set_hours(admin, doctor.id, HoursForm(visit_minutes=20, weekly=weekly), if_match=0)
+            return doctors
+
+        doctors = await doctors_of("General medicine", DOCTORS, [
+            Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)])
+        clinic = await doctors_of("Cardiology", CLINIC, [
+            Opening(weekday=day, starts="09:00", ends="17:00") for day in range(1, 6)])
         patients = []
         for start in range(0, PATIENTS, 50):
             patients += await asyncio.gather(*(register(admin, Demographics(
@@ -68,7 +82,7 @@ async def peopled(settings: Settings) -> World:
         await house.deliver_facts()
     finally:
         await house.close()
-    return World(settings, doctors, patients)
+    return World(settings, doctors, patients, clinic)
 
 
 async def load_history(world: World, visits: int, *, since: int = 0) -> None:
@@ -93,6 +107,63 @@ async def load_history(world: World, visits: int, *, since: int = 0) -> None:
         await connection.execute(f"INSERT INTO occupancy SELECT {patient}, {grain} + g, 0, {visit} "
                                  f"{source}, generate_series(0, 1) g ON CONFLICT DO NOTHING")
         await connection.execute(f"INSERT INTO step SELECT {visit}, 1, 'completed', now(), 'Desk', NULL, now(), '' {source}")
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def fill_clinic(world: World) -> None:
+    """By day, every second time of the coming month is taken at each of its doctors."""
+    connection = await asyncpg.connect(world.settings.database_url("appointments"))
+    try:
+        first = int(FIRST_DAY.timestamp()) // 300
+        await connection.execute(f"""
+            INSERT INTO occupancy SELECT doctor, {first} + 8 * n + g, 0, md5('clinic' || doctor || n)::uuid
+            FROM unnest($1::uuid[]) doctor, generate_series(0, 31 * 36 - 1) n, generate_series(0, 3) g
+            WHERE n % 36 BETWEEN 13 AND 24""",
+            [one.id for one in world.clinic])
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+def names(begin: str, middle: str, end: str) -> list[str]:
+    """All that can be said with one of each."""
+    return ["".join(parts) for parts in itertools.product(begin.split(), middle.split(), end.split())]
+
+
+FAMILIES = names("Ba Co De Fi Ga Ho Ke Lu Mu Ne Pa Ri Sa To Wa", "do mi ra se ta ve na le rphi lte", "r n ski vic gh son")
+GIVEN = names("A Be Ca Do E Fa Gi Ha I Jo", "li ma nu ro sse va", "a n el ina o")
+
+
+def people(since: int, until: int, chance: random.Random) -> Iterator[Stored]:
+    """A few names are frequent, many are rare."""
+    for n in range(since, until):
+        one = Patient(
+            id=uuid5(NAMESPACE_OID, f"person {n}"), number=10_000_000 + n, family_name=_often(FAMILIES, chance),
+            given_name=_often(GIVEN, chance), birth_date=date(1930, 1, 1) + timedelta(days=n * 7919 % 34_000),
+            gender=Gender.UNKNOWN, phone=f"+35387{n * 7 % 10_000_000:07}", email=None, address="", language="en",
+            created_at=FIRST_DAY, retired_at=None, version=1)
+        yield Stored(**structs.asdict(one), family_key=finding.sort_key(one.family_name),
+                     given_key=finding.sort_key(one.given_name), search=f" {' '.join(finding.found_by(one))} ")
+
+
+def _often(of: list[str], chance: random.Random) -> str:
+    return of[int(len(of) * chance.random() ** 3)]
+
+
+async def load_register(world: World, patients: int, *, since: int = 0) -> None:
+    """Patients as the register keeps them, put into the database at once: number `since` up to `patients`."""
+    connection = await asyncpg.connect(world.settings.database_url("patients"))
+    chance = random.Random(since)
+    try:
+        await connection.execute("SET synchronous_commit = off")
+        for start in range(since, patients, 50_000):
+            made = list(people(start, min(start + 50_000, patients), chance))
+            await connection.copy_records_to_table(
+                "patient", columns=list(Stored.__struct_fields__), records=[structs.astuple(one) for one in made])
+            await connection.copy_records_to_table("patient_word", columns=["word", "patient_id"], records=[
+                (word, one.id) for one in made for word in one.search.split()])
         await connection.execute("ANALYZE")
     finally:
         await connection.close()

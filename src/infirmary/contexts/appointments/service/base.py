@@ -89,7 +89,7 @@ async def busy_grains(reading: Reading, resources: Iterable[UUID], since: dateti
     if whose := list(resources):
         around = hours.grains(since, until + visits.LONGEST)
         for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
-            found[row.resource_id].add(row.grain)
+            found[row.resource_id].update(row.grains())
         for hold in await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id):
             for resource in found.keys() & {hold.doctor_id, hold.patient_id}:
                 found[resource].difference_update(hours.grains(hold.starts_at, hold.ends_at))
