@@ -107,7 +107,7 @@ async def load_history(world: World, visits: int, *, since: int = 0) -> None:
         await connection.execute(f"INSERT INTO occupancy SELECT {patient}, {grain} + g, 0, {visit} "
                                  f"{source}, generate_series(0, 1) g ON CONFLICT DO NOTHING")
         await connection.execute(f"INSERT INTO step SELECT {visit}, 1, 'completed', now(), 'Desk', NULL, now(), '' {source}")
-        await connection.execute("ANALYZE")
+        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 
@@ -122,7 +122,7 @@ async def fill_clinic(world: World) -> None:
             FROM unnest($1::uuid[]) doctor, generate_series(0, 31 * 36 - 1) n, generate_series(0, 3) g
             WHERE n % 36 BETWEEN 13 AND 24""",
             [one.id for one in world.clinic])
-        await connection.execute("ANALYZE")
+        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 
@@ -164,6 +164,6 @@ async def load_register(world: World, patients: int, *, since: int = 0) -> None:
                 "patient", columns=list(Stored.__struct_fields__), records=[structs.astuple(one) for one in made])
             await connection.copy_records_to_table("patient_word", columns=["word", "patient_id"], records=[
                 (word, one.id) for one in made for word in one.search.split()])
-        await connection.execute("ANALYZE")
+        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()

@@ -65,6 +65,10 @@ class Fragment(Struct, frozen=True):
     begins: tuple[str, ...]
     inside: tuple[str, ...] = ()
 
+    @property
+    def one_sense(self) -> bool:
+        return len(self.begins) == 1
+
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = ("jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
