@@ -21,6 +21,8 @@ class Booking(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hold_minutes: Annotated[int, Meta(ge=1, le=60)] = 5
     # How long a time that came free waits for the answer of whom it is offered to.
     offer_minutes: Annotated[int, Meta(ge=1, le=1440)] = 30
+    # How long somebody who was called from the queue has to come, before they can be said not to be there.
+    grace_minutes: Annotated[int, Meta(ge=0, le=120)] = 5
 
 
 class LiveConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

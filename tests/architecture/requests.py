@@ -15,7 +15,10 @@ from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Status
 from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
+from infirmary.contexts.appointments.contract.queue import OpenDisplay, OpenedDisplay, Precedence, TokenStatus
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
+from infirmary.contexts.appointments.domain import queue
+from infirmary.contexts.appointments.tables.queue import IN_LINE_ABOUT, TOKENS
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.patients.contract import (
     ContactForm,
@@ -68,7 +71,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
 @asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
-      "reports.hospital", "system.services", "system.parked", "identity.accounts")
+      "reports.hospital", "appointments.displays", "system.services", "system.parked", "identity.accounts")
 async def just_ask(world: World, of: Subject) -> dict[str, Any]:
     return {}
 
@@ -562,6 +565,97 @@ async def on_the_day(world: World, of: Subject) -> dict[str, Any]:
 @asks("appointments.complete", about=PERSONS)
 async def complete(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"appointment_id": (await world.visit(of, Status.IN_PROGRESS)).id}}
+
+
+# --- appointments: the queue -----------------------------------------------------------------------------------------
+
+async def department_of(world: World, doctor_id: UUID) -> UUID:
+    return (await world.house.ask(Staff).doctor(ROOT, doctor_id)).department_id
+
+
+async def in_line(world: World, of: Subject, doctor_id: UUID, status: TokenStatus = TokenStatus.WAITING) -> UUID:
+    """A number of today, of somebody who is booked."""
+    room, now = world.house.rooms["appointments"], world.clock.now()
+    called = status is TokenStatus.CALLED
+    visit = await world.visit(of, Status.IN_PROGRESS if called else Status.CHECKED_IN)
+    department = await department_of(world, doctor_id)
+    line = await room.service.open_line(department, "Somewhere")
+    token = queue.Token(
+        new_id(), line, department, 10_000 + world.count(), of.patient_id, f"{of.family_name}'s secret", doctor_id,
+        "Dr Somebody", now, Precedence.NONE, "", "", status, visit.id, now, now, 0, now - timedelta(hours=1) if called else
+        None, None, "", visit.id, None, 1)
+    async with room.db.transaction() as tx:
+        TOKENS.add(tx, token)
+    return token.id
+
+
+@asks("appointments.queue", about=PERSONS)
+async def the_queue(world: World, of: Subject) -> dict[str, Any]:
+    return {"query": {"doctor_id": of.diary_id}, "hides": ("doctor_id",)}
+
+
+@asks("appointments.take_number", about=PERSONS)
+async def take_number(world: World, of: Subject) -> dict[str, Any]:
+    room, department = world.house.rooms["appointments"], await department_of(world, of.doctor_id)
+    async with room.db.transaction() as tx:   # nobody stands in line twice
+        line = room.service.line_today(department)
+        if kept := await tx.one(IN_LINE_ABOUT, line_id=line, open_about=of.patient_id):
+            await TOKENS.save(tx, queue.over(kept, TokenStatus.LEFT, now=world.clock.now()))
+    return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "department_id": department,
+                     "reason": f"{of.family_name}'s secret"}, "hides": ("patient_id",)}
+
+
+@asks("appointments.token_of", "appointments.link", about=PERSONS)
+async def a_number(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"token_id": await in_line(world, of, of.doctor_id)}}
+
+
+@asks("appointments.leave_queue", about=PERSONS)
+async def leave_queue(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"token_id": await in_line(world, of, of.doctor_id)}, "body": {"reason": "Well again."}}
+
+
+@asks("appointments.put_before", about=PERSONS)
+async def put_before(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"token_id": await in_line(world, of, of.doctor_id)},
+            "body": {"precedence": "emergency", "note": "Chest pain."}}
+
+
+@asks("appointments.recall", "appointments.back_in_line", "appointments.not_there", about=PERSONS)
+async def called(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"token_id": await in_line(world, of, of.doctor_id, TokenStatus.CALLED)}}
+
+
+@asks("appointments.call_next", about=PERSONS)
+async def call_next(world: World, of: Subject) -> dict[str, Any]:
+    await in_line(world, world.subject("", TREATED), of.diary_id)   # whose name the calling doctor may know
+    return {"body": {"doctor_id": of.diary_id}, "hides": ("doctor_id",)}
+
+
+@asks("appointments.my_place", "appointments.my_place_stream")
+async def my_place(world: World, of: Subject) -> dict[str, Any]:
+    token_id = await in_line(world, of, of.doctor_id)
+    return {"path": {"secret": (await world.house.ask(Appointments).link(ROOT, token_id)).secret}}
+
+
+async def a_display(world: World) -> OpenedDisplay:
+    return await world.house.ask(Appointments).open_display(ROOT, OpenDisplay(
+        department_id=world.departments["Cardiology"], name="Waiting room"))
+
+
+@asks("appointments.open_display")
+async def open_display(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"department_id": world.departments["Cardiology"], "name": "Waiting room"}}
+
+
+@asks("appointments.close_display")
+async def close_display(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"display_id": (await a_display(world)).display.id}}
+
+
+@asks("appointments.board", "appointments.board_stream")
+async def board(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"secret": (await a_display(world)).secret}}
 
 
 # --- notifications, audit, system ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from infirmary.contexts.appointments.contract import (
     Because,
@@ -43,13 +44,14 @@ async def test_a_visit_passes_through_its_day(every_clinic: Clinic):
     await clinic.ask.accept(theirs, visit.id)
     await clinic.ask.check_in(nurse, visit.id)
     await clinic.ask.start(theirs, visit.id)
+    clinic.clock.advance(timedelta(minutes=12))
     done = await clinic.ask.complete(theirs, visit.id)
-    assert (done.status, done.version, done.changed_at, done.created_at) == (Status.COMPLETED, 5, at(9), at(8))
+    assert (done.status, done.version, done.changed_at, done.created_at) == (Status.COMPLETED, 5, at(9, 12), at(8))
     assert [type(fact) for fact in await clinic.facts()][1:] == [
         AppointmentAccepted, PatientCheckedIn, VisitStarted, VisitCompleted]
     assert [entry.action for entry in await clinic.audited()][1:] == [
         "appointment.accepted", "appointment.checked_in", "appointment.started", "appointment.completed"]
-    assert set(await clinic.taken()) == grains_of(done), "what has been keeps its time"
+    assert set(await clinic.taken()) == grains_of(replace(done, ends_at=at(9, 15))), "what is left of it is free"
 
 
 async def test_what_is_declined_or_cancelled_gives_its_time_back(every_clinic: Clinic):

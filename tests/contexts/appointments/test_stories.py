@@ -146,7 +146,8 @@ class Story(RuleBasedStateMachine):
             assert answer is TooEarly
         else:
             assert answer.status is after
-            ends = {S.CANCELLED: visit.starts, S.DECLINED: visit.starts, S.NO_SHOW: min(visit.ends, self.now)}
+            ends = {S.CANCELLED: visit.starts, S.DECLINED: visit.starts,
+                    S.NO_SHOW: min(visit.ends, self.now), S.COMPLETED: max(visit.starts, min(visit.ends, self.now))}
             self.visits[key] = replace(visit, status=after, version=visit.version + 1, ends=ends.get(after, visit.ends))
 
     @rule(fives=st.integers(1, 12))

@@ -74,7 +74,8 @@ def test_nobody_has_failed_to_come_before_the_time_of_the_visit():
 def test_what_is_freed_is_what_nobody_needs_any_more(status: Status, minute: int, fives: int):
     visit = a_visit(status, minutes=fives * 5, changed_at=at(9, minute))
     taken = hours.grains(visit.starts_at, visit.ends_at)
-    kept = {S.DECLINED: 0, S.CANCELLED: 0, S.NO_SHOW: min(-(-minute // 5), fives)}.get(status, fives)
+    kept = {S.DECLINED: 0, S.CANCELLED: 0, S.NO_SHOW: min(-(-minute // 5), fives),
+            S.COMPLETED: min(-(-minute // 5), fives)}.get(status, fives)
     freed = visits.freed(visit)
     assert [grain for grain in taken if grain not in freed] == list(taken)[:kept]
     assert all(grain in taken for grain in freed)

@@ -16,6 +16,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRequested,
     AppointmentRescheduled,
     MovePlanDone,
+    NotSeenThatDay,
     PartOf,
     Received,
     TimeOffered,
@@ -325,3 +326,12 @@ async def test_both_are_told_when_somebody_acts_for_somebody_and_when_that_is_ov
                           guardian_name=rosa.name, right=GuardianKind.PARENT, **more))
     assert [one.title for one in await inbox_of(desk, rosa)] == [guardian]
     assert [one.title for one in await inbox_of(desk, mary)] == [ward]
+
+
+async def test_who_was_not_called_before_the_day_was_over_reads_it(desk):
+    await desk.hears(NotSeenThatDay(aggregate=new_id(), version=2, patient_id=mary.id, department_name="Cardiology",
+                                    number=12))
+    [told] = await inbox_of(desk, mary)
+    assert told.title == "You were not called before the day was over"
+    assert "The queue of Cardiology closed before your number 12 was called." in told.body
+    assert told.link == "/book"

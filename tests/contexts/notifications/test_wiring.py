@@ -17,7 +17,8 @@ async def test_it_listens_and_has_its_jobs(database_url, tmp_path):
         assert {event.kind for event in NOTIFICATIONS.reactions(desk.service)} == {
             "appointments.AppointmentRequested", "appointments.AppointmentBooked", "appointments.AppointmentAccepted",
             "appointments.AppointmentDeclined", "appointments.AppointmentRescheduled",
-            "appointments.AppointmentCancelled", "appointments.TimeOffered", "appointments.WaitLapsed", "identity.PasswordResetRequested", "identity.PasswordChanged",
+            "appointments.AppointmentCancelled", "appointments.TimeOffered", "appointments.WaitLapsed",
+            "appointments.NotSeenThatDay", "appointments.MovePlanDone", "identity.PasswordResetRequested", "identity.PasswordChanged",
                 "identity.FactorChanged",
             "identity.RefreshTokenReused"}
         assert [job.name for job in NOTIFICATIONS.jobs(desk.service)] == ["send-mail", "forget-notifications"]

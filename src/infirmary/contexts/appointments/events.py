@@ -81,6 +81,10 @@ class PatientDidNotCome(VisitChanged, frozen=True, kw_only=True):
     """The patient did not come."""
 
 
+class CallTakenBack(VisitChanged, frozen=True, kw_only=True):
+    """The patient was called and was not there: the visit waits again, or was none."""
+
+
 class VisitHandedOver(VisitChanged, frozen=True, kw_only=True):
     """The same visit, on another record of the same person."""
 
@@ -125,3 +129,11 @@ class MovePlanDone(Event, frozen=True, kw_only=True):
     undone: bool
     received: list[Received]
     by_account: UUID | None
+
+
+class NotSeenThatDay(Event, frozen=True, kw_only=True):
+    """The day was over before this number of the queue was called. Aggregate: the number."""
+
+    patient_id: UUID
+    department_name: str
+    number: int

@@ -16,4 +16,5 @@ APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path
                        jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
                                              Job("tend-waitlist", timedelta(0), service.tend_waitlist),
                                              Job("tend-plans", timedelta(0), service.tend_plans),
+                                             Job("tend-queues", timedelta(seconds=20), service.tend_queues),
                                              Job("follow-records", timedelta(seconds=15), service.follow_records)])

@@ -25,6 +25,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRequested,
     AppointmentRescheduled,
     MovePlanDone,
+    NotSeenThatDay,
     PartOf,
     TimeOffered,
     VisitChanged,
@@ -196,8 +197,14 @@ def about_plan(event: MovePlanDone, *, tz: ZoneInfo, now: datetime) -> list[News
     return found
 
 
-def about_waiting(event: TimeOffered | WaitLapsed, *, tz: ZoneInfo, now: datetime) -> Message:
+def about_waiting(event: TimeOffered | WaitLapsed | NotSeenThatDay, *, tz: ZoneInfo, now: datetime) -> Message:
     """What came of waiting: a time with a deadline, or that the wait is over."""
+    if isinstance(event, NotSeenThatDay):
+        title = _("You were not called before the day was over")
+        return Message("queue.closed", title, title, _(
+            "The queue of {department} closed before your number {number} was called. Book a free time, or take a new "
+            "number on another day.").format(department=one_line(event.department_name), number=event.number), "/book",
+            _("See free times"))
     if isinstance(event, TimeOffered):
         words = {"when": when(event.starts_at, tz=tz, now=now), "until": when(event.expires_at, tz=tz, now=now),
                  "doctor": one_line(event.doctor_name), "department": one_line(event.department_name)}

@@ -30,6 +30,7 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.WaitLapsed: service.waiting_changed,
         GuardianNamed: service.guardianship_changed,
         GuardianshipEnded: service.guardianship_changed,
+        visits.NotSeenThatDay: service.waiting_changed,
         PasswordResetRequested: service.reset_requested,
         PasswordChanged: service.password_changed,
         FactorChanged: service.factor_changed,

@@ -10,7 +10,9 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    CallTakenBack,
     VisitHandedOver,
+    VisitStarted,
 )
 from infirmary.kernel.bus import Reaction
 from infirmary.kernel.events import Event
@@ -19,8 +21,9 @@ from .service import PatientsService
 
 
 def reactions(service: PatientsService) -> Mapping[type[Event], Reaction]:
-    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled)
+    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled, VisitStarted)
     return {**dict.fromkeys(arranged, service.visit_arranged),
             AppointmentCancelled: service.visit_called_off,
             AppointmentDeclined: service.visit_called_off,
-            VisitHandedOver: service.visit_handed_over}
+            CallTakenBack: service.visit_as_it_stands,
+            VisitHandedOver: service.visit_as_it_stands}

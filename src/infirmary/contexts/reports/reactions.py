@@ -16,6 +16,6 @@ def reactions(service: ReportsService) -> Mapping[type[Event], Reaction]:
     changed: list[type[Event]] = [
         visits.AppointmentRequested, visits.AppointmentBooked, visits.AppointmentAccepted, visits.AppointmentDeclined,
         visits.AppointmentRescheduled, visits.AppointmentCancelled, visits.PatientCheckedIn, visits.VisitStarted,
-        visits.VisitCompleted, visits.PatientDidNotCome]
+        visits.VisitCompleted, visits.PatientDidNotCome, visits.CallTakenBack]
     return {**dict.fromkeys(changed, service.record_visit), DepartmentChanged: service.record_department,
             PatientRegistered: service.record_patient}

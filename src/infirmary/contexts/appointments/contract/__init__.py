@@ -10,6 +10,7 @@ from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
 from .plans import MovePlans
+from .queue import QueueContract
 from .visits import (
     BOOKERS,
     BOOKING,
@@ -53,7 +54,7 @@ __all__ = [
     "TimeIsTaken", "TooEarly", "TooManyVisits", "Why"]
 
 
-class Appointments(MovePlans, context="appointments"):
+class Appointments(MovePlans, QueueContract, context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:

@@ -79,6 +79,10 @@ CHECK_IN = Move("checked_in", (Status.BOOKED,), Status.CHECKED_IN, events.Patien
 START = Move("started", (Status.BOOKED, Status.CHECKED_IN), Status.IN_PROGRESS, events.VisitStarted, "day")
 COMPLETE = Move("completed", (Status.CHECKED_IN, Status.IN_PROGRESS), Status.COMPLETED, events.VisitCompleted)
 NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNotCome, "start")
+# Called from the queue, and not there: a booked visit waits again, that of a walk-in is called off until the next call.
+PUT_BACK = Move("put_back", (Status.IN_PROGRESS,), Status.CHECKED_IN, events.CallTakenBack)
+TAKE_BACK = Move("taken_back", (Status.IN_PROGRESS,), Status.CANCELLED, events.CallTakenBack)
+NOT_THERE = Move("no_show", (Status.IN_PROGRESS,), Status.NO_SHOW, events.PatientDidNotCome)
 
 
 def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
@@ -133,7 +137,7 @@ def freed(visit: Visit) -> range:
     match visit.status:
         case Status.DECLINED | Status.CANCELLED:
             return taken
-        case Status.NO_SHOW:   # what is left of it; what has passed stays as it was
+        case Status.NO_SHOW | Status.COMPLETED:   # what is left of it; what has passed stays as it was
             return range(max(taken.start, hours.grains(visit.changed_at, visit.changed_at).stop), taken.stop)
     return range(0)
 

@@ -6,12 +6,15 @@ from .diary import Diary
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
+from .places import Places
 from .plans import MovingTogether
+from .queue import WalkIns
 from .steps import Steps
 from .waitlist import Waitlist
 
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Steps, Looking, Diary, Announced, RecordsMadeOne):
+class AppointmentsService(FreeTimes, Waitlist, MovingTogether, WalkIns, Places, Steps, Looking, Diary, Announced,
+                          RecordsMadeOne):
     """All of the contract."""

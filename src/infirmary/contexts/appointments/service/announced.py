@@ -10,10 +10,11 @@ from infirmary.contexts.patients.events import PatientAmended
 from infirmary.contexts.staff.events import ScheduleChanged
 from infirmary.kernel.events import Fact
 
-from .base import Base, ahead
+from .base import ahead
+from .lines import Lines
 
 
-class Announced(Base):
+class Announced(Lines):
     async def learn_schedule(self, event: ScheduleChanged, fact: Fact) -> None:
         schedule, now = hours.announced(event), self.clock.now()
         async with self.db.transaction(once=fact.id) as tx:
@@ -30,9 +31,11 @@ class Announced(Base):
             for location, ids in sorted(moved.items()):
                 await tx.run(tables.RELOCATE, key=schedule.doctor_id, ids=ids, new_location=location)
         self.freed.set()
+        await self.doctor_changed(schedule.department_id)
 
     async def learn_name(self, event: PatientAmended, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
             await tx.run(tables.RENAME_PATIENT, key=event.aggregate, new_patient_name=event.name,
                          **ahead(self.clock.now()))
             await tx.run(tables.waitlist.RENAME, key=event.aggregate, new_patient_name=event.name)
+            await tx.run(tables.queue.RENAME, key=event.aggregate, new_patient_name=event.name)

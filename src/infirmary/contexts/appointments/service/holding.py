@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
 from infirmary.kernel.database.columns import new_id
-from infirmary.kernel.database.db import Transaction
+from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 
@@ -128,8 +128,12 @@ class Holding(Instead):
 
     async def _giving_way(self, wanted: Visit | Hold, own: UUID | None) -> list[Hold]:
         async with self.db.reading() as reading:
-            return await reading.all(tables.GIVING_WAY, now=self.clock.now(), holder_id=own,
-                                     patient_id=wanted.patient_id, doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
+            return await giving_way(reading, wanted, own, self.clock.now())
+
+
+async def giving_way(reading: Reading, wanted: Visit | Hold, own: UUID | None, now: datetime) -> list[Hold]:
+    return await reading.all(tables.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id,
+                             doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
 
 
 async def make_way(tx: Transaction, giving_way: Sequence[Hold]) -> None:

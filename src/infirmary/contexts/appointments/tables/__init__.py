@@ -36,6 +36,7 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
 from . import plans as plans  # whose tables belong to the metadata, as those of the next
+from . import queue as queue  # whose tables belong to the metadata
 from . import waitlist as waitlist
 from .base import metadata as metadata
 

@@ -1,7 +1,6 @@
 """Letting somebody in who has proved who they are, whatever the proof was."""
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 from uuid import UUID
@@ -9,6 +8,7 @@ from uuid import UUID
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import Tokens
 from infirmary.contexts.identity.tables import AccountRow, RefreshRow, SessionRow
+from infirmary.kernel.capability import digest
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.request import current
@@ -41,7 +41,3 @@ class LettingIn(Sessions):
                                   roles=[role.value for role in roles],
                                   subjects={field: value for field, value in subjects.items() if value is not None})
         return Tokens(access, refresh, "Bearer", int(LIFETIME.total_seconds()))
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

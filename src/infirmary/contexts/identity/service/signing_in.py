@@ -19,13 +19,14 @@ from infirmary.contexts.identity.domain import State
 from infirmary.contexts.identity.events import RefreshTokenReused
 from infirmary.contexts.identity.tables import AccountRow, RefreshRow
 from infirmary.kernel.access import Caller
+from infirmary.kernel.capability import digest
 from infirmary.kernel.contract import Done
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
 from infirmary.kernel.tokens import LIFETIME
 
 from .base import base64url, entity, themselves
-from .letting_in import LettingIn, digest
+from .letting_in import LettingIn
 
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 

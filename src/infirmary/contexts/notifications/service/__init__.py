@@ -3,7 +3,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from infirmary.contexts.appointments.events import MovePlanDone, TimeOffered, VisitChanged, WaitLapsed
+from infirmary.contexts.appointments.events import (
+    MovePlanDone,
+    NotSeenThatDay,
+    TimeOffered,
+    VisitChanged,
+    WaitLapsed,
+)
 from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
 from infirmary.contexts.identity.events import (
     FactorChanged,
@@ -73,8 +79,8 @@ class NotificationsService(Notifications):
             told += [(to, one.message) for to in people if to.account_id != event.by_account]
         await self._tell(event, fact, told)
 
-    async def waiting_changed(self, event: TimeOffered | WaitLapsed, fact: Fact) -> None:
-        """Tell the patient, who has only so long to answer."""
+    async def waiting_changed(self, event: TimeOffered | WaitLapsed | NotSeenThatDay, fact: Fact) -> None:
+        """Tell the patient, who may have only so long to answer."""
         message = domain.about_waiting(event, tz=self.settings.hospital.tz, now=self.clock.now())
         people = await self.identity.recipients(ME, patient_id=event.patient_id)
         told = [*((to, message) for to in people), *await self._for_guardians(event.patient_id, message)]

@@ -6,7 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Status
-from infirmary.contexts.appointments.events import VisitChanged, VisitHandedOver
+from infirmary.contexts.appointments.events import VisitChanged
 from infirmary.contexts.patients.contract import Match, Patient, PatientCard
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.contexts.patients.domain.people import STAYS_TREATING
@@ -82,7 +82,7 @@ class Finding(Base):
         await self._relate(fact, tables.CareRelation(
             event.aggregate, event.doctor_id, event.patient_id, None, event.version))
 
-    async def visit_handed_over(self, event: VisitHandedOver, fact: Fact) -> None:
+    async def visit_as_it_stands(self, event: VisitChanged, fact: Fact) -> None:
         off = event.status in (Status.CANCELLED, Status.DECLINED)
         await (self.visit_called_off if off else self.visit_arranged)(event, fact)
 
