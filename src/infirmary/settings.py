@@ -45,6 +45,17 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     starttls: bool = False
 
 
+class OpenIdProvider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A provider of OpenID Connect that people may sign in with. There, {public_url}/auth/oidc/{its key here}/callback is
+    registered as where to come back to."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]   # "Sign in with …"
+    issuer: Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$", max_length=255)]   # to the letter, as it calls itself
+    client_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    secret_file: str       # holds the client's secret
+    newcomers: bool = True   # whether those whom nobody here knows may register as patients
+
+
 class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the parts find each other when they are separate processes. All empty: one process, which needs none of it;
     it may be traced, though."""
@@ -70,6 +81,7 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     workers: Annotated[int, Meta(ge=1, le=64)] = 1   # processes that serve; the command line says how many
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
+    oidc: dict[Annotated[str, Meta(pattern="^[a-z0-9_-]{1,40}$")], OpenIdProvider] = {}   # by how addresses call it
     breached_passwords: str = ""   # file of published passwords, as Have I Been Pwned's downloader writes it (SHA-1)
     secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
     services: Services = Services()
@@ -106,6 +118,11 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
             found.append("database must contain {context}: each context has a database of its own")
         if self.mail.port == 0:
             found.append("mail.port is 0: a production hospital needs a real mail server")
+        for key, provider in self.oidc.items():
+            if not provider.issuer.startswith("https://"):
+                found.append(f"oidc.{key}.issuer must begin with https://")
+            if not _says_something(Path(provider.secret_file)):
+                found.append(f"oidc.{key}.secret_file must be a file that holds the client's secret")
         if self.log_level == "debug":
             found.append("log_level must not be debug")
         return found
@@ -127,3 +144,7 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     return made
 
 
+def _says_something(file: Path) -> bool:
+    with suppress(OSError, UnicodeDecodeError):
+        return bool(file.read_text().strip())
+    return False

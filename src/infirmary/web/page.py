@@ -156,7 +156,7 @@ class Page:
             "_": _, "ngettext": self.language.ngettext, "lang": self.language.code, "dir": self.language.direction,
             "hospital": self.settings.hospital, "now": self.now, "today": self.today, "status": status, "here": here,
             "csp_nonce": self.nonce, "csrf_token": self._csrf_token(), "toasts": self._toasts(),
-            "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
+            "providers": self.settings.oidc, "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
             "unread": await self._unread() if known and not self.from_htmx and "unread" not in context else 0}
         text = self.site.templates.get_template(template).render(shared | context)
         return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
@@ -171,16 +171,16 @@ class Page:
     def redirect(self, to: str, *, toast: str = "", undo: str = "") -> Response[bytes]:
         """See other. `toast` is shown once on the next page; `undo` is where its button posts to."""
         if toast:
-            self._set("toast", quote(msgspec.json.encode(Toast(toast, undo)).decode(), safe=""), seconds=60)
+            self.keep("toast", quote(msgspec.json.encode(Toast(toast, undo)).decode(), safe=""), seconds=60)
         if self.from_htmx:
             return self._finish(Response(b"", status_code=204, headers={"HX-Redirect": to}))
         return self._finish(Response(b"", status_code=303, headers={"Location": to}))
 
     def _toasts(self) -> list[Toast]:
-        said = self._get("toast")
+        said = self.kept("toast")
         if not said or self.from_htmx:
             return []
-        self._set("toast", "", seconds=0)
+        self.keep("toast", "", seconds=0)
         try:
             return [msgspec.json.decode(said, type=Toast)]
         except msgspec.DecodeError:
@@ -208,32 +208,32 @@ class Page:
 
     # --- session ---------------------------------------------------------------------------------------------------
 
-    def _set(self, name: str, value: str, *, seconds: int | None = None) -> None:
+    def keep(self, name: str, value: str, *, seconds: int | None = None) -> None:
         self.cookies.append(Cookie(self.site.cookie_name(name), value=value, path="/", httponly=True,
                                    secure=self.site.secure, samesite="lax", max_age=seconds))
 
-    def _get(self, name: str) -> str:
+    def kept(self, name: str) -> str:
         return self.request.cookies.get(self.site.cookie_name(name), "")
 
     def sign_in(self, tokens: Tokens) -> None:
-        self._set("access", tokens.access_token)
-        self._set("refresh", tokens.refresh_token, seconds=REFRESH_COOKIE_DAYS * 86400)
+        self.keep("access", tokens.access_token)
+        self.keep("refresh", tokens.refresh_token, seconds=REFRESH_COOKIE_DAYS * 86400)
         self.caller = self.site.verify(tokens.access_token)
 
     def sign_out(self) -> None:
         for name in ("access", "refresh"):
-            self._set(name, "", seconds=0)
+            self.keep(name, "", seconds=0)
         self.caller = NOBODY
 
     @property
     def refresh_token(self) -> str:
-        return self._get("refresh")
+        return self.kept("refresh")
 
     async def recognise(self, *, background: bool = False) -> None:
         """Whose cookies these are; an access token that has run out is traded for a new one. What a page asks by itself
         (`background`) does not keep the sign-in from ending unused."""
         try:
-            if access := self._get("access"):
+            if access := self.kept("access"):
                 self.caller = self.site.verify(access)
                 return
         except NotSignedIn:
@@ -249,18 +249,18 @@ class Page:
     # --- cross-site request forgery --------------------------------------------------------------------------------
 
     def _csrf_token(self) -> str:
-        seed = self._get("csrf")
+        seed = self.kept("csrf")
         if not seed:
             seed = next((c.value or "" for c in self.cookies if c.key == self.site.cookie_name("csrf")), "")
         if not seed:
             seed = secrets.token_urlsafe(18)
-            self._set("csrf", seed, seconds=REFRESH_COOKIE_DAYS * 86400)
+            self.keep("csrf", seed, seconds=REFRESH_COOKIE_DAYS * 86400)
         return hmac.new(self.site.csrf_secret, seed.encode(), sha256).hexdigest()
 
     def check_csrf(self) -> None:
         given = self.request.headers.get("x-csrf-token") or self.form.get("_csrf_token", "")
         same_site = self.request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        if not (same_site and self._get("csrf") and hmac.compare_digest(given.encode(), self._csrf_token().encode())):
+        if not (same_site and self.kept("csrf") and hmac.compare_digest(given.encode(), self._csrf_token().encode())):
             raise FormExpired
 
 

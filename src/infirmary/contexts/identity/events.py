@@ -40,6 +40,8 @@ class FactorChange(StrEnum):
     TOTP_REMOVED = "totp_removed"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     RECOVERY_CODE_USED = "recovery_code_used"
+    LOGIN_ADDED = "login_added"       # at a provider of OpenID Connect
+    LOGIN_REMOVED = "login_removed"
     RESET = "reset"   # by the administration
 
 
@@ -48,3 +50,4 @@ class FactorChanged(Event, frozen=True, kw_only=True):
 
     account_id: UUID
     change: FactorChange
+    of: str = ""   # which one: the provider, as the hospital calls it

@@ -276,7 +276,7 @@ def about_new_password() -> Message:
         "whoever is in. Then call us."), "/forgot", _("Ask for a new password"))
 
 
-def about_factor(change: FactorChange) -> Message:
+def about_factor(change: FactorChange, of: str = "") -> Message:
     if_not_you = _("If it was not you, choose a new password at once, and call us.")
     match change:
         case FactorChange.TOTP_ADDED:
@@ -290,6 +290,12 @@ def about_factor(change: FactorChange) -> Message:
         case FactorChange.RECOVERY_CODE_USED:
             title, meaning = _("A recovery code of yours was used"), _(
                 "It took the place of a code from your authenticator app, and is good no more.")
+        case FactorChange.LOGIN_ADDED:
+            title, meaning = _("A login is added to your account"), _(
+                "From now on signing in with %(provider)s opens your account here.") % {"provider": of}
+        case FactorChange.LOGIN_REMOVED:
+            title, meaning = _("A login is removed from your account"), _(
+                "Signing in with %(provider)s opens your account here no more.") % {"provider": of}
         case FactorChange.RESET:
             title, meaning = _("The second factor of your account is taken off"), _(
                 "The administration did this, because somebody asked for it in your name. From now on your password "

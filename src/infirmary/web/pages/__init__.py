@@ -15,6 +15,7 @@ from . import (
     desk_waitlist,
     diary,
     doctor,
+    federation,
     hours,
     label,
     merging,
@@ -27,7 +28,7 @@ from . import (
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, security.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
+    account.pages, security.pages, federation.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
     doctor.pages, diary.pages, hours.pages,                                        # doctors
     desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Response
+from msgspec import structs
 
 from infirmary.contexts.appointments.contract import Appointments
 from infirmary.contexts.identity.contract import (
@@ -12,11 +13,13 @@ from infirmary.contexts.identity.contract import (
     ForgottenPassword,
     Identity,
     LinkExpired,
+    LoginTaken,
     MfaRequired,
     NewPassword,
     RegisterPatient,
     TokenRequest,
     TokenToRevoke,
+    TripOver,
     WeakPassword,
     WrongCredentials,
 )
@@ -30,7 +33,7 @@ from infirmary.web.forms import own
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import department_choices, told
 
-from .security import ask_for_code, layout
+from .security import ask_for_code, layout, link_of
 
 pages = Pages()
 EVERYBODY = (PATIENT, *STAFF_ROLES)
@@ -60,14 +63,18 @@ async def sign_in_form(page: Page) -> Response[Any]:
 
 @pages.post("/sign-in")
 async def sign_in(page: Page) -> Response[Any]:
+    link = link_of(page)
     asked = TokenRequest(grant_type="password", username=page.form.get("email", "").strip()[:254],
-                         password=page.form.get("password", "")[:200])
+                         password=page.form.get("password", "")[:200], link_token=link.token if link else "")
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, asked))
     except MfaRequired as refusal:
         return await ask_for_code(page, refusal, wrong=False)
     except (WrongCredentials, TooManyTries) as refusal:
         return await page.render("sign_in.html", status=refusal.status, refusal=told(refusal, icon="lock"),
+                                 values={"email": asked.username}, next=page.form.get("next", ""), link=link)
+    except (TripOver, LoginTaken) as refusal:
+        return await page.render("sign_in.html", status=refusal.status, refusal=told(refusal, icon="clock-off"),
                                  values={"email": asked.username}, next=page.form.get("next", ""))
     return page.redirect(own(page.form.get("next", "")) or menu.start_of(page.caller))
 
@@ -88,18 +95,21 @@ async def sign_up_form(page: Page) -> Response[Any]:
 
 @pages.post("/sign-up")
 async def sign_up(page: Page) -> Response[Any]:
-    next_page = page.form.get("next", "")
+    next_page, link = page.form.get("next", ""), link_of(page)
     try:
         body = page.read(RegisterPatient, password=page.form.get("password", ""))
         await page.ask(Identity).register(NOBODY, body)
-        page.sign_in(await page.ask(Identity).token(NOBODY, TokenRequest(
-            grant_type="password", username=body.email, password=body.password)))
+        asked = TokenRequest(grant_type="password", username=body.email, password=body.password)
+        try:
+            page.sign_in(await page.ask(Identity).token(NOBODY, structs.replace(asked, link_token=link.token if link else "")))
+        except (TripOver, LoginTaken):   # they are registered; the login can be added later
+            page.sign_in(await page.ask(Identity).token(NOBODY, asked))
     except (Malformed, WeakPassword, Conflict, TooManyTries, Refusal) as refusal:
         errors = page.field_errors(refusal)
         if isinstance(refusal, WeakPassword):
             errors = {**errors, "password": refusal.detail}
         return await page.render("sign_up.html", status=refusal.status, values=page.form, errors=errors, next=next_page,
-                                 password_least=PASSWORD_LEAST, refusal=None if errors else told(refusal))
+                                 password_least=PASSWORD_LEAST, refusal=None if errors else told(refusal), link=link)
     return page.redirect(own(next_page) or menu.start_of(page.caller))
 
 

@@ -7,18 +7,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import segno
 from litestar import Response
+from msgspec import Struct
 
 from infirmary.contexts.identity.contract import (
     CodeGiven,
     DisableTotp,
     FactorSet,
     Identity,
+    LoginTaken,
     MfaRequired,
     NoFactor,
     NothingToConfirm,
     StepUp,
     StepUpRequired,
     TokenRequest,
+    TripOver,
     WrongCode,
     WrongCredentials,
 )
@@ -38,27 +41,43 @@ CODE = 40   # characters, as the contract has it
 _resume: dict[str, Handler] = {}
 
 
+class Link(Struct, frozen=True):
+    """A login elsewhere that waits to be added to the account that is signed in to with a password."""
+
+    token: str
+    provider: str   # its id
+    name: str
+
+
+def link_of(page: Page) -> Link | None:
+    """The one that the form brings along."""
+    token, provider = page.form.get("link_token", "")[:100], page.form.get("provider", "")
+    known = page.settings.oidc.get(provider)
+    return Link(token, provider, known.name) if token and known else None
+
+
 # --- signing in: the second step -------------------------------------------------------------------------------------
 
 async def ask_for_code(page: Page, refusal: Refusal, *, wrong: bool) -> Response[Any]:
     """The password was right; what stands for it travels in the form, never in an address."""
     error = page.language.gettext("This code does not match, or was used before. Wait for the next one.") if wrong else ""
     return await page.render("sign_in_code.html", status=refusal.status if wrong else 200, error=error,
-                             token=refusal.extra["mfa_token"], next=page.form.get("next", ""))
+                             token=refusal.extra["mfa_token"], next=page.form.get("next", ""), link=link_of(page))
 
 
 @pages.post("/sign-in/code")
 async def second_step(page: Page) -> Response[Any]:
-    token = page.form.get("token", "")[:200]
+    token, link = page.form.get("token", "")[:200], link_of(page)
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, TokenRequest(
-            grant_type="mfa_otp", mfa_token=token or "-", otp=page.form.get("otp", "").strip()[:CODE] or "-")))
+            grant_type="mfa_otp", mfa_token=token or "-", otp=page.form.get("otp", "").strip()[:CODE] or "-",
+            link_token=link.token if link else "")))
     except MfaRequired as refusal:
         return await ask_for_code(page, refusal, wrong=True)
     except TooManyTries as refusal:
         return await page.render("sign_in_code.html", status=429, token=token, error="", next=page.form.get("next", ""),
-                                 refusal=told(refusal, icon="lock"))
-    except WrongCredentials as refusal:
+                                 refusal=told(refusal, icon="lock"), link=link)
+    except (WrongCredentials, TripOver, LoginTaken) as refusal:
         return await page.render("sign_in.html", status=refusal.status, next=page.form.get("next", ""),
                                  refusal=told(refusal, icon="clock-off"))
     return page.redirect(own(page.form.get("next", "")) or menu.start_of(page.caller))
@@ -107,7 +126,7 @@ async def security(page: Page) -> Response[Any]:
     identity = page.ask(Identity)
     sessions = sorted(await identity.sessions(page.caller), key=lambda one: not one.current)
     return await page.render("security.html", here=HERE, factor=await identity.second_factor(page.caller),
-                             sessions=sessions, layout=layout(page))
+                             sessions=sessions, logins=await identity.logins(page.caller), layout=layout(page))
 
 
 @sensitive("/security/authenticator")

@@ -7,9 +7,10 @@ from infirmary.contexts.patients.contract import BirthDateImpossible
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, delete, get, patch, post
 from infirmary.kernel.errors import NotFound, TooManyTries
-from infirmary.language import ADMIN, SELF, SERVICE, STAFF_ROLES, Role, SearchText
+from infirmary.language import ADMIN, SERVICE, Role, SearchText
 
 from .accounts import (
+    EVERYBODY,
     Account,
     AlreadyLinked,
     AmendAccount,
@@ -54,12 +55,30 @@ from .factors import (
     TotpEnrolment,
     WrongCode,
 )
+from .federation import (
+    Arrived,
+    Away,
+    BroughtBack,
+    LinkRequired,
+    Login,
+    LoginTaken,
+    NotKnownHere,
+    NotProven,
+    Provider,
+    ProviderAway,
+    RegistrationRequired,
+    SignInElsewhere,
+    TripOver,
+)
 
 __all__ = [
     "EVERYBODY",
     "Account",
     "AlreadyLinked",
     "AmendAccount",
+    "Arrived",
+    "Away",
+    "BroughtBack",
     "ChangePassword",
     "Code",
     "CodeGiven",
@@ -71,17 +90,25 @@ __all__ = [
     "KeySet",
     "LastAdmin",
     "LinkExpired",
+    "LinkRequired",
+    "Login",
+    "LoginTaken",
     "MfaRequired",
     "NewPassword",
     "NoFactor",
+    "NotKnownHere",
+    "NotProven",
     "NothingToConfirm",
     "OpenAccount",
     "Password",
+    "Provider",
+    "ProviderAway",
     "Recipient",
     "RecoveryCodes",
     "RefreshRefused",
     "RegisterPatient",
     "Registered",
+    "RegistrationRequired",
     "ResetLink",
     "Revoked",
     "RoleNeedsPerson",
@@ -89,29 +116,29 @@ __all__ = [
     "Secret",
     "ServerMetadata",
     "Session",
+    "SignInElsewhere",
     "StepUp",
     "StepUpRequired",
     "TokenRequest",
     "TokenToRevoke",
     "Tokens",
     "TotpEnrolment",
+    "TripOver",
     "UnsupportedGrant",
     "WeakPassword",
     "WrongCode",
     "WrongCredentials",
 ]
 
-EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)
 
-
-class Identity(Contract, context="identity"):
+class Identity(SignInElsewhere, Contract, context="identity"):
     @post("/auth/register", status=201, allow={ANYONE: ANY},
           refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
     async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
         """A patient makes an account, and is entered in the register."""
 
     @post("/auth/token", allow={ANYONE: ANY},
-          refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TooManyTries])
+          refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TripOver, LoginTaken, TooManyTries])
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         """Sign in, or trade a refresh token for new ones (each refresh token is good for one use)."""
 

@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infirmary.kernel.contract import Form, Instant
 from infirmary.kernel.errors import Conflict, NotSignedIn, Refusal
-from infirmary.language import Email, Name, Phone, Role
+from infirmary.language import SELF, STAFF_ROLES, Email, Name, Phone, Role
+
+EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)   # people, each about what is their own
 
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 Secret = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -32,7 +34,8 @@ class Registered(Struct, frozen=True):
 class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """RFC 6749, sections 4.3 and 6: `password` (username, password) or `refresh_token` (refresh_token). With a second
     factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`. A refresh in the `background`,
-    by a program that nobody need be sitting at, does not keep the sign-in from ending unused."""
+    by a program that nobody need be sitting at, does not keep the sign-in from ending unused. A `link_token`, from a
+    refusal after signing in with a provider, makes that login one of the account's own."""
 
     grant_type: Annotated[str, Meta(max_length=60)]
     username: Annotated[str, Meta(max_length=254)] = ""
@@ -41,6 +44,7 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mfa_token: Annotated[str, Meta(max_length=200)] = ""
     refresh_token: Annotated[str, Meta(max_length=400)] = ""
     background: bool = False
+    link_token: Annotated[str, Meta(max_length=100)] = ""
     scope: Annotated[str, Meta(max_length=200)] = ""
     client_id: Annotated[str, Meta(max_length=100)] = ""
 

@@ -7,25 +7,26 @@ from infirmary.contexts.identity import tables
 
 from .accounts import AccountCare
 from .factors import Factors
+from .federation import Federation
 from .keys import Keys
 from .merging import RecordsMadeOne
 from .password_care import PasswordCare
 from .registration import Registration
-from .signing_in import REVOCATIONS_KEPT, SigningIn
+from .signing_in import REVOCATIONS_KEPT
 
 __all__ = ["IdentityService"]
 
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, SigningIn, PasswordCare, Factors, AccountCare, Keys, RecordsMadeOne):
+class IdentityService(Registration, Federation, PasswordCare, Factors, AccountCare, Keys, RecordsMadeOne):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())
 
     async def _forget(self, now: datetime) -> None:
         async with self.db.transaction() as tx:
-            for statement in tables.FORGET:
+            for statement in (*tables.FORGET, *tables.federation.FORGET):
                 await tx.run(statement, now=now)
             await tx.run(tables.FORGET_REVOCATIONS, before=now - REVOCATIONS_KEPT)
             await tx.run(tables.FORGET_RESETS, before=now - KEPT)

@@ -30,9 +30,10 @@ class Codes(Base):
         return step is not None and await tx.run(tables.USE_STEP, key=account.id, step=step) == 1
 
     @staticmethod
-    def tell_of_factor(tx: Transaction, who: Caller, account: AccountRow, change: FactorChange) -> None:
-        tx.emit(FactorChanged(aggregate=new_id(), version=1, account_id=account.id, change=change))
-        tx.audit(f"factor.{change}", who, entity=entity(account), subject_id=account.patient_id)
+    def tell_of_factor(tx: Transaction, who: Caller, account: AccountRow, change: FactorChange, of: str = "") -> None:
+        """`of`: which one, by a name that the hospital gave it."""
+        tx.emit(FactorChanged(aggregate=new_id(), version=1, account_id=account.id, change=change, of=of))
+        tx.audit(f"factor.{change}", who, entity=entity(account), subject_id=account.patient_id, **({"of": of} if of else {}))
 
     def code_hash(self, account_id: UUID, code: str) -> str:
         return self.derived("recovery-code", account_id.bytes + domain.recovery_key(domain.as_typed(code)).encode()).hex()

@@ -22,12 +22,13 @@ TOKEN_BYTES = 32
 
 
 class LettingIn(Sessions):
-    async def let_in(self, tx: Transaction, account: AccountRow) -> Tokens:
-        """A new session. The account is locked, and has been found to be active."""
+    async def let_in(self, tx: Transaction, account: AccountRow, *, fresh: bool = True) -> Tokens:
+        """A new session. The account is locked, and has been found to be active. `fresh`: the proof was given just now,
+        and counts for what is sensitive."""
         roles = (await self.roles(tx, account.id))[account.id]
         now, token = self.clock.now(), base64url(secrets.token_bytes(TOKEN_BYTES))
         session = SessionRow(new_id(), account.id, now, now, domain.session_ends(roles, started_at=now, now=now),
-                             current.get().address, proved_at=now)
+                             current.get().address, proved_at=now if fresh else None)
         tables.SESSIONS.add(tx, session)
         tables.REFRESHES.add(tx, RefreshRow(digest(token), session.id, None))
         await tx.run(tables.SIGNED_IN, key=account.id, now=now)

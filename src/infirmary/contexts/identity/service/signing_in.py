@@ -4,8 +4,11 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from msgspec import Struct
+
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import (
+    LoginTaken,
     MfaRequired,
     RefreshRefused,
     Revoked,
@@ -22,16 +25,27 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.capability import digest
 from infirmary.kernel.contract import Done
 from infirmary.kernel.database.db import Transaction
+from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
 from infirmary.kernel.tokens import LIFETIME
 
 from .base import base64url, entity, themselves
-from .letting_in import LettingIn
+from .linking import Linking
 
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 
 
-class SigningIn(LettingIn):
+class Proof(Struct, frozen=True):
+    """By what somebody is let in, besides a code. `fresh`: it was given just now, and counts for what is sensitive.
+    `renewed`: the same password, hashed as hard as we hash now. `link_token`: which login elsewhere becomes theirs."""
+
+    password: bool = False
+    fresh: bool = True
+    renewed: str | None = None
+    link_token: str = ""
+
+
+class SigningIn(Linking):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
@@ -62,34 +76,35 @@ class SigningIn(LettingIn):
                 tx.audit("session.refused", caller, outcome="refused", entity=entity(account))
             raise WrongCredentials(error="invalid_grant")
         renewed = await self.passwords.hashed(body.password) if self.passwords.outdated(stored) else None
-        return await self._admitted(caller, known, body.otp, with_password=True, renewed=renewed)
+        return await self.admitted(caller, known, body.otp, Proof(password=True, renewed=renewed,
+                                                                  link_token=body.link_token))
 
     async def _second_step(self, caller: Caller, body: TokenRequest) -> Tokens:
         known = await self.account_of_mfa_token(body.mfa_token)
         if known is None:
             raise WrongCredentials("This took too long, or the password has changed. Sign in again.", error="invalid_grant")
-        return await self._admitted(caller, known, body.otp, with_password=False)
+        return await self.admitted(caller, known, body.otp, Proof(link_token=body.link_token))
 
-    async def _admitted(self, caller: Caller, known: AccountRow, otp: str, *, with_password: bool,
-                        renewed: str | None = None) -> Tokens:
-        """Whose password is right gets in, unless a code is needed too."""
+    async def admitted(self, caller: Caller, known: AccountRow, otp: str, proof: Proof) -> Tokens:
+        """Who has proved to be somebody gets in, unless a code is needed too."""
         if otp:   # counted before it is looked at, so that a thousand at once are not more than a thousand one by one
             await self.throttle.take(self.codes_at(known.email_key))
         try:
-            tokens = await self.db.retry(self._session_begun, known, otp, with_password, renewed)
+            tokens = await self.db.retry(self._session_begun, known, otp, proof)
         except MfaRequired:
             async with self.db.transaction() as tx:
-                if with_password:   # it was right; the try stays counted at this account alone
+                if proof.password:   # it was right; the try stays counted at this account alone
                     await self.throttle.forgive(tx, [], self.tries_at(known.email_key)[1])
                 if otp:
                     tx.audit("session.code_refused", caller, outcome="refused", entity=entity(known))
             raise
+        except UniqueViolation:
+            raise LoginTaken from None
         if tokens is None:
             raise WrongCredentials(error="invalid_grant")
         return tokens
 
-    async def _session_begun(self, known: AccountRow, otp: str, with_password: bool, renewed: str | None,
-                             ) -> Tokens | None:
+    async def _session_begun(self, known: AccountRow, otp: str, proof: Proof) -> Tokens | None:
         async with self.db.transaction() as tx:
             account = await tx.one(tables.LOCKED, key=known.id)
             if account is None or account.state is not State.ACTIVE or account.password_hash != known.password_hash:
@@ -97,10 +112,12 @@ class SigningIn(LettingIn):
             factor = await tables.TOTPS.get(tx, account.id)
             if factor and factor.confirmed_at and not (otp and await self.code_used(tx, factor, account, otp)):
                 raise self._code_wanted(account, otp)
-            if renewed is not None:
-                await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=renewed)
-            await self.forgiven(tx, account.email_key, with_password=with_password)
-            return await self.let_in(tx, account)
+            if proof.renewed is not None:
+                await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=proof.renewed)
+            await self.forgiven(tx, account.email_key, with_password=proof.password)
+            if proof.link_token:
+                await self.arrival_linked(tx, themselves(account), account, proof.link_token)
+            return await self.let_in(tx, account, fresh=proof.fresh)
 
     def _code_wanted(self, account: AccountRow, otp: str) -> MfaRequired:
         token = self.mfa_token(account)

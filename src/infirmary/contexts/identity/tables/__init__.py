@@ -32,6 +32,7 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 from infirmary.language import ADMIN, Role
 
+from . import federation as federation  # whose tables belong to the metadata
 from .base import metadata as metadata
 
 account = Table(

@@ -111,7 +111,7 @@ class NotificationsService(Notifications):
         await self._warn(event, fact, event.account_id, domain.about_new_password())
 
     async def factor_changed(self, event: FactorChanged, fact: Fact) -> None:
-        await self._warn(event, fact, event.account_id, domain.about_factor(event.change))
+        await self._warn(event, fact, event.account_id, domain.about_factor(event.change, event.of))
 
     async def sign_in_copied(self, event: RefreshTokenReused, fact: Fact) -> None:
         await self._warn(event, fact, event.account_id, domain.about_copied_sign_in())

@@ -1,0 +1,504 @@
+"""Signing in with a provider of OpenID Connect, against one that can be made to lie."""
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from msgspec import structs
+
+from infirmary.contexts.identity.contract import (
+    Arrived,
+    Away,
+    BroughtBack,
+    CodeGiven,
+    LinkRequired,
+    LoginTaken,
+    MfaRequired,
+    NotKnownHere,
+    NotProven,
+    ProviderAway,
+    RegistrationRequired,
+    StepUpRequired,
+    TokenRequest,
+    Tokens,
+    TripOver,
+    WrongCredentials,
+)
+from infirmary.contexts.identity.events import FactorChange, FactorChanged
+from infirmary.contexts.identity.service.provider import Metadata, safe
+from infirmary.contexts.identity.tables import federation as tables
+from infirmary.kernel.access import NOBODY, Caller
+from infirmary.kernel.errors import NotFound, Refusal, TooManyTries
+from tests.provider.lying import SECRET, LyingProvider, a_provider, base64url, published
+
+from .builders import PASSWORD, Door, coming_from
+
+ADA = {"email": "ada@example.test", "email_verified": True, "given_name": "Ada", "family_name": "Okafor"}
+
+
+def knows(door: Door, provider: LyingProvider, **more: Any) -> None:
+    secret = door.folder / "client-secret"
+    secret.write_text(SECRET + "\n")
+    door.settings = structs.replace(door.settings, oidc={"harbour": provider.settings(str(secret), **more)})
+    door.restart()
+
+
+@pytest.fixture
+async def provider(door: Door) -> AsyncIterator[LyingProvider]:
+    async with a_provider(door.clock) as made:
+        knows(door, made)
+        yield made
+
+
+async def comes_back(door: Door, brought: dict[str, str], away: Away, caller: Caller = NOBODY) -> Arrived:
+    return await door.ask.come_back(caller, "harbour", BroughtBack(**brought, browser=away.browser))
+
+
+async def arrives(door: Door, provider: LyingProvider, subject: str = "ada", **claims: Any) -> Arrived:
+    """There and back."""
+    away = await door.ask.start_oidc(NOBODY, "harbour")
+    return await comes_back(door, provider.signs_in(away.authorization_url, subject, **claims), away)
+
+
+async def is_refused(kind: type[Refusal], door: Door, provider: LyingProvider, **claims: Any) -> Refusal:
+    with pytest.raises(kind) as refused:
+        await arrives(door, provider, **claims)
+    return refused.value
+
+
+async def links(door: Door, link_token: str, **fields: Any) -> Tokens:
+    return await door.ask.token(NOBODY, TokenRequest(**{
+        "grant_type": "password", "username": "ada@example.test", "password": PASSWORD, "link_token": link_token, **fields}))
+
+
+async def ada_linked(door: Door, provider: LyingProvider) -> Tokens:
+    await door.registers()
+    return await links(door, (await is_refused(LinkRequired, door, provider, **ADA)).extra["link_token"])
+
+
+# --- there -----------------------------------------------------------------------------------------------------------
+
+async def test_the_browser_is_sent_with_state_nonce_and_a_challenge_and_nothing_of_them_is_kept_in_the_clear(
+        door: Door, provider: LyingProvider) -> None:
+    away = await door.ask.start_oidc(NOBODY, "harbour")
+    asked = {name: one for name, [one] in parse_qs(urlsplit(away.authorization_url).query).items()}
+    assert away.authorization_url.startswith(f"{provider.issuer}/authorize?")
+    assert asked["redirect_uri"] == "https://hospital.test/auth/oidc/harbour/callback"
+    assert asked["scope"] == "openid email profile"
+    assert len({asked["state"], asked["nonce"], asked["code_challenge"], away.browser}) == 4
+    kept = (door.folder / "identity.db-wal").read_bytes() + (door.folder / "identity.db").read_bytes()
+    assert not any(asked[name].encode() in kept for name in ("state", "nonce", "code_challenge"))
+    assert away.browser.encode() not in kept
+
+
+async def test_a_provider_that_the_settings_do_not_name_is_not_there(door: Door, provider: LyingProvider) -> None:
+    assert [(one.id, one.name) for one in await door.ask.providers(NOBODY)] == [("harbour", "Harbour ID")]
+    with pytest.raises(NotFound):
+        await door.ask.start_oidc(NOBODY, "elsewhere")
+
+
+# --- and back --------------------------------------------------------------------------------------------------------
+
+async def test_whose_address_is_an_accounts_must_know_its_password_once_and_then_the_provider_will_do(
+        door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    refused = await is_refused(LinkRequired, door, provider, **ADA)
+    assert refused.extra["email"] == "ada@example.test"
+    assert await door.count(tables.oidc_login) == 0
+    with pytest.raises(WrongCredentials):
+        await links(door, refused.extra["link_token"], password="a guess of mine")
+    assert await door.count(tables.oidc_login) == 0
+    assert await door.lets_in(await links(door, refused.extra["link_token"]))
+    arrived = await arrives(door, provider, **ADA)
+    assert arrived.tokens is not None
+    assert (await door.caller(arrived.tokens)).name == "Ada Okafor"
+    [told] = await door.events(FactorChanged)
+    assert (told.change, told.of) == (FactorChange.LOGIN_ADDED, "Harbour ID")
+    assert len(await door.audited("factor.login_added")) == 1
+
+
+async def test_an_address_that_the_provider_has_not_verified_is_nobodys(door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    for unverified in (False, "true", None):
+        refused = await is_refused(RegistrationRequired, door, provider, **{**ADA, "email_verified": unverified})
+        assert refused.extra["email"] == ""
+
+
+async def test_a_newcomer_takes_names_along_to_the_form_and_the_login_afterwards(door: Door, provider: LyingProvider) -> None:
+    refused = await is_refused(RegistrationRequired, door, provider, **ADA)
+    assert (refused.extra["given_name"], refused.extra["family_name"], refused.extra["email"]) == (
+        "Ada", "Okafor", "ada@example.test")
+    await door.registers()
+    await links(door, refused.extra["link_token"])
+    assert (await arrives(door, provider)).tokens   # what it says of them no longer matters
+
+
+async def test_a_provider_of_staff_brings_no_newcomers(door: Door, provider: LyingProvider) -> None:
+    knows(door, provider, newcomers=False)
+    await is_refused(NotKnownHere, door, provider, **ADA)
+    assert await door.count(tables.oidc_arrival) == 0
+
+
+async def test_names_and_address_come_from_userinfo_where_the_token_has_none_and_only_of_the_same_person(
+        door: Door, provider: LyingProvider) -> None:
+    provider.userinfo = {"sub": "ada", **ADA}
+    assert (await is_refused(RegistrationRequired, door, provider)).extra["given_name"] == "Ada"
+    provider.userinfo = {"sub": "somebody else", **ADA}
+    assert (await is_refused(RegistrationRequired, door, provider)).extra["given_name"] == ""
+
+
+async def test_an_authenticator_app_is_asked_for_all_the_same(door: Door, provider: LyingProvider) -> None:
+    caller = await door.caller(await ada_linked(door, provider))
+    totp = pyotp.TOTP((await door.ask.enroll_totp(caller)).secret)
+    await door.ask.confirm_totp(caller, CodeGiven(totp.at(door.clock.now())))
+    refused = await is_refused(MfaRequired, door, provider)
+    door.wait(seconds=30)
+    assert await door.ask.token(NOBODY, TokenRequest(
+        grant_type="mfa_otp", mfa_token=refused.extra["mfa_token"], otp=totp.at(door.clock.now())))
+
+
+async def test_linking_asks_for_the_second_factor_too(door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    caller = await door.caller(await door.signs_in())
+    totp = pyotp.TOTP((await door.ask.enroll_totp(caller)).secret)
+    await door.ask.confirm_totp(caller, CodeGiven(totp.at(door.clock.now())))
+    door.wait(seconds=30)
+    token = (await is_refused(LinkRequired, door, provider, **ADA)).extra["link_token"]
+    with pytest.raises(MfaRequired) as refused:
+        await links(door, token)
+    assert await door.count(tables.oidc_login) == 0
+    await links(door, token, grant_type="mfa_otp", mfa_token=refused.value.extra["mfa_token"], otp=totp.at(door.clock.now()))
+    assert await door.count(tables.oidc_login) == 1
+
+
+async def test_a_sign_in_by_a_provider_is_no_fresh_password(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    tokens = (await arrives(door, provider)).tokens
+    assert tokens
+    with pytest.raises(StepUpRequired):
+        await door.ask.enroll_totp(await door.caller(tokens))
+
+
+async def test_a_disabled_account_stays_closed(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    async with door.db.transaction() as tx:
+        await tx._session.run("UPDATE account SET state = 'disabled'", [])
+    await is_refused(NotKnownHere, door, provider)
+
+
+# --- good once, in time, in the same browser -------------------------------------------------------------------------
+
+async def test_of_many_who_bring_the_same_back_at_once_one_is_let_in(any_door: Door) -> None:
+    async with a_provider(any_door.clock) as provider:
+        knows(any_door, provider)
+        await ada_linked(any_door, provider)
+        away = await any_door.ask.start_oidc(NOBODY, "harbour")
+        brought = provider.signs_in(away.authorization_url)
+        came = await asyncio.gather(*(comes_back(any_door, brought, away) for _ in range(20)), return_exceptions=True)
+        assert sum(isinstance(one, Arrived) for one in came) == 1
+        assert sum(isinstance(one, TripOver) for one in came) == 19
+        assert provider.asked["/token"] == 2   # once to link, once now
+
+
+async def test_of_two_accounts_that_want_the_same_login_one_gets_it(any_door: Door) -> None:
+    async with a_provider(any_door.clock) as provider:
+        knows(any_door, provider)
+        names = ["ada@example.test", "bo@example.test", "cy@example.test"]
+        for name in names:
+            await any_door.registers(name)
+        tokens = [(await is_refused(RegistrationRequired, any_door, provider)).extra["link_token"] for _ in names]
+        came = await asyncio.gather(*(links(any_door, token, username=name) for token, name in zip(tokens, names, strict=True)),
+                                    return_exceptions=True)
+        assert [type(one) for one in came].count(LoginTaken) == 2
+        assert await any_door.count(tables.oidc_login) == 1
+
+
+async def test_a_link_token_is_good_once(door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    token = (await is_refused(LinkRequired, door, provider, **ADA)).extra["link_token"]
+    await links(door, token)
+    with pytest.raises(TripOver):
+        await links(door, token)
+
+
+@pytest.mark.parametrize("change", ["late", "another browser", "another state", "another provider"])
+async def test_what_is_brought_back_otherwise_than_it_was_given_is_refused(
+        door: Door, provider: LyingProvider, change: str) -> None:
+    await ada_linked(door, provider)
+    door.settings.oidc["other"] = door.settings.oidc["harbour"]
+    door.restart()
+    away = await door.ask.start_oidc(NOBODY, "harbour")
+    brought = provider.signs_in(away.authorization_url)
+    asked = provider.asked["/token"]
+    if change == "late":
+        door.wait(minutes=10)
+    body = BroughtBack(code=brought["code"], state="x" * 43 if change == "another state" else brought["state"],
+                       browser="x" * 43 if change == "another browser" else away.browser)
+    with pytest.raises(TripOver):
+        await door.ask.come_back(NOBODY, "other" if change == "another provider" else "harbour", body)
+    assert provider.asked["/token"] == asked   # the code was shown to nobody
+
+
+async def test_what_came_to_nothing_is_forgotten(door: Door, provider: LyingProvider) -> None:
+    await door.ask.start_oidc(NOBODY, "harbour")
+    await is_refused(RegistrationRequired, door, provider)
+    door.wait(minutes=20)
+    await door.service.forget()
+    assert (await door.count(tables.oidc_trip), await door.count(tables.oidc_arrival)) == (0, 0)
+
+
+async def test_one_address_begins_only_so_often_and_those_who_arrive_are_not_counted(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    with coming_from("192.0.2.7"):
+        for _ in range(49):
+            await door.ask.start_oidc(NOBODY, "harbour")
+        assert (await arrives(door, provider)).tokens
+        await door.ask.start_oidc(NOBODY, "harbour")
+        with pytest.raises(TooManyTries):
+            await door.ask.start_oidc(NOBODY, "harbour")
+    assert (await arrives(door, provider)).tokens
+
+
+# --- forgeries -------------------------------------------------------------------------------------------------------
+
+FORGED: dict[str, dict[str, Any]] = {
+    "another issuer": {"iss": "https://elsewhere.test"},
+    "no issuer": {"iss": None},
+    "another audience": {"aud": "somebody-else"},
+    "another audience besides": {"aud": ["infirmary", "somebody-else"]},
+    "no audience": {"aud": None},
+    "made for another party": {"azp": "somebody-else"},
+    "expired": {"exp": 1},
+    "an end that is no number": {"exp": float("nan")},
+    "no end": {"exp": None},
+    "an end in words": {"exp": "2099-01-01"},
+    "made long ago": {"iat": 1},
+    "made in the future": {"iat": 9_999_999_999},
+    "no time of making": {"iat": None},
+    "another nonce": {"nonce": "x" * 43},
+    "no nonce": {"nonce": None},
+    "another access token": {"at_hash": "x" * 22},
+    "no subject": {"sub": None},
+    "an empty subject": {"sub": ""},
+    "a subject that is a number": {"sub": 7},
+    "a subject that is too long": {"sub": "x" * 256},
+}
+
+
+async def believed(door: Door, provider: LyingProvider, lies: Iterable[tuple[str, Callable[[LyingProvider], Any]]]) -> list[str]:
+    """Those of the lies that were taken for the truth; each by a provider that nobody has asked before."""
+    await ada_linked(door, provider)
+    found = []
+    for name, lie in lies:
+        provider.honest()
+        door.restart()
+        lie(provider)
+        try:
+            await arrives(door, provider)
+            found.append(name)
+        except NotProven:
+            pass
+    return found
+
+
+async def test_a_token_whose_claims_do_not_hold_proves_nothing(door: Door, provider: LyingProvider) -> None:
+    lies = [(name, partial(LyingProvider.claims_are, claims=claims)) for name, claims in FORGED.items()]
+    assert await believed(door, provider, lies) == []
+    assert {one.entity for one in await door.audited("session.refused")} == {"provider/harbour"}
+    provider.honest()
+    door.restart()
+    assert (await arrives(door, provider)).tokens   # and the truth is still believed
+
+
+def public_pem(provider: LyingProvider) -> bytes:
+    return provider.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def other_key(provider: LyingProvider) -> None:
+    provider.key = generate_private_key(SECP256R1())
+
+
+def another_subject(token: str) -> str:
+    head, body, signature = token.split(".")
+    claims = json.loads(base64_decoded(body)) | {"sub": "somebody else"}
+    return f"{head}.{base64url(json.dumps(claims).encode())}.{signature}"
+
+
+def base64_decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "==")
+
+
+SIGNED: dict[str, Callable[[LyingProvider], Any]] = {
+    "no signature": lambda p: setattr(p, "forged", lambda token: p.unsigned(token, {"alg": "none", "kid": "first"})),
+    "no signature, in capitals": lambda p: setattr(p, "forged", lambda token: p.unsigned(token, {"alg": "NONE"})),
+    "the signature cut off": lambda p: setattr(p, "forged", lambda token: token.rpartition(".")[0] + "."),
+    "the public key as a password": lambda p: setattr(p, "forged", lambda token: p.unsigned(
+        token, {"alg": "HS256", "kid": "first"}, public_pem(p))),
+    "our secret as a password": lambda p: setattr(p, "forged", lambda token: p.unsigned(
+        token, {"alg": "HS256", "kid": "first"}, SECRET.encode())),
+    "another key under its name": other_key,
+    "a key that nobody published": lambda p: (other_key(p), p.header.update(kid="second")),
+    "a key that it brings along": lambda p: (other_key(p), p.header.update(jwk=published(p.key, "first"))),
+    "a key at an address that it names": lambda p: (other_key(p), p.header.update(jku="http://127.0.0.1:1/keys")),
+    "conditions that we do not know": lambda p: p.header.update(crit=["exp"], exp=1),
+    "a key that is for encryption": lambda p: p.keys[0].update(use="enc"),
+    "a key that is for another algorithm": lambda p: p.keys[0].update(alg="ES384"),
+    "other claims under the same signature": lambda p: setattr(p, "forged", another_subject),
+    "no token at all": lambda p: setattr(p, "forged", lambda _: "no.token"),
+    "an endless token": lambda p: setattr(p, "forged", lambda token: token + "x" * 15_000),
+}
+
+
+async def test_a_token_that_the_provider_has_not_signed_proves_nothing(door: Door, provider: LyingProvider) -> None:
+    assert await believed(door, provider, SIGNED.items()) == []
+    provider.honest()
+    door.restart()
+    assert (await arrives(door, provider)).tokens
+
+
+async def test_a_key_that_is_new_is_learned_and_a_name_that_nobody_knows_makes_us_ask_no_oftener(
+        door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    door.wait(seconds=30)
+    other_key(provider)
+    provider.keys.append(published(provider.key, "second"))
+    provider.header["kid"] = "second"
+    assert (await arrives(door, provider)).tokens
+    asked = provider.asked["/keys"]
+    provider.header["kid"] = "third"
+    for _ in range(5):
+        await is_refused(NotProven, door, provider)
+    assert provider.asked["/keys"] == asked
+
+
+async def test_an_answer_that_names_another_provider_is_a_mix_up(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    away = await door.ask.start_oidc(NOBODY, "harbour")
+    brought = provider.signs_in(away.authorization_url)
+    with pytest.raises(NotProven):
+        await comes_back(door, {**brought, "iss": "https://elsewhere.test"}, away)
+
+
+# --- a provider that is away, or talks nonsense ----------------------------------------------------------------------
+
+def nonsense(*, status: int = 200, text: str = "<html>") -> Callable[[], web.Response]:
+    return lambda: web.Response(status=status, text=text)
+
+
+NONSENSE: dict[str, tuple[str, Callable[[], web.Response]]] = {
+    "metadata: 500": ("/.well-known/openid-configuration", nonsense(status=500)),
+    "metadata: a page": ("/.well-known/openid-configuration", nonsense()),
+    "metadata: of another": ("/.well-known/openid-configuration", nonsense(text=json.dumps(
+        {"issuer": "https://elsewhere.test", "authorization_endpoint": "https://e.test/a", "token_endpoint": "https://e.test/t",
+         "jwks_uri": "https://e.test/k"}))),
+    "metadata: a redirect": ("/.well-known/openid-configuration", lambda: web.Response(status=302, headers={
+        "Location": "http://127.0.0.1:1/"})),
+    "metadata: without end": ("/.well-known/openid-configuration", nonsense(text="[" * 300_000)),
+    "metadata: no addresses": ("/.well-known/openid-configuration", nonsense(text='{"issuer": "x"}')),
+    "token: 500": ("/token", nonsense(status=500)),
+    "token: 200 and a page": ("/token", nonsense()),
+    "token: we are unknown": ("/token", nonsense(status=401, text='{"error": "invalid_client"}')),
+    "token: no ID token": ("/token", nonsense(text='{"access_token": "x"}')),
+    "token: not UTF-8": ("/token", lambda: web.Response(body=b"\xff\xfe{}")),
+    "keys: 404": ("/keys", nonsense(status=404)),
+    "keys: a list": ("/keys", nonsense(text="[]")),
+}
+
+
+async def test_nonsense_from_the_provider_is_its_being_away(door: Door, provider: LyingProvider) -> None:
+    for path, answer in NONSENSE.values():
+        provider.honest()
+        door.restart()
+        provider.answers[path] = answer
+        await is_refused(ProviderAway, door, provider)
+
+
+async def test_a_provider_that_hangs_is_given_up_in_time(door: Door, provider: LyingProvider) -> None:
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silence, "127.0.0.1", 0)
+    async with server:
+        provider.issuer = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        knows(door, provider)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(ProviderAway):
+            await door.ask.start_oidc(NOBODY, "harbour")
+        assert asyncio.get_running_loop().time() - begun < 2
+
+
+def test_a_provider_with_https_may_not_send_us_or_anybody_to_where_there_is_none() -> None:
+    there = {"issuer": "https://id.test", "authorization_endpoint": "https://id.test/a", "token_endpoint": "https://id.test/t",
+             "jwks_uri": "https://id.test/k"}
+    assert safe(Metadata(**there))   # type: ignore[arg-type]
+    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"):
+        assert not safe(Metadata(**{**there, name: "http://id.test/"}))   # type: ignore[arg-type]
+
+
+async def test_a_secret_that_cannot_be_read_shows_as_a_provider_that_is_away(door: Door, provider: LyingProvider) -> None:
+    door.settings.oidc["harbour"] = structs.replace(door.settings.oidc["harbour"], secret_file="nowhere")
+    door.restart()
+    await is_refused(ProviderAway, door, provider)
+
+
+# --- one's own logins ------------------------------------------------------------------------------------------------
+
+async def test_a_login_is_added_from_inside_and_taken_off_again(door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    caller = await door.caller(await door.signs_in())
+    away = await door.ask.link_oidc(caller, "harbour")
+    brought = provider.signs_in(away.authorization_url, email="other@elsewhere.test", email_verified=True)
+    assert await comes_back(door, brought, away, caller) == Arrived(None)
+    [login] = await door.ask.logins(caller)
+    assert (login.provider_name, login.email, login.last_used_at) == ("Harbour ID", "other@elsewhere.test", None)
+    assert (await arrives(door, provider)).tokens
+    assert (await door.ask.logins(caller))[0].last_used_at == door.clock.now()
+    await door.ask.unlink(caller, login.id)
+    await is_refused(RegistrationRequired, door, provider)
+    assert [one.change for one in await door.events(FactorChanged)] == [FactorChange.LOGIN_ADDED, FactorChange.LOGIN_REMOVED]
+
+
+async def test_adding_and_taking_off_ask_for_a_fresh_password(door: Door, provider: LyingProvider) -> None:
+    caller = await door.caller(await ada_linked(door, provider))
+    [login] = await door.ask.logins(caller)
+    door.wait(minutes=11)
+    with pytest.raises(StepUpRequired):
+        await door.ask.unlink(caller, login.id)
+    with pytest.raises(StepUpRequired):
+        await door.ask.link_oidc(caller, "harbour")
+
+
+async def test_what_one_began_to_add_nobody_else_can_end(door: Door, provider: LyingProvider) -> None:
+    await door.registers()
+    await door.registers("bo@example.test")
+    ada, bo = [await door.caller(await door.signs_in(name)) for name in ("ada@example.test", "bo@example.test")]
+    away = await door.ask.link_oidc(ada, "harbour")
+    for caller in (bo, NOBODY):
+        with pytest.raises(TripOver):
+            await comes_back(door, provider.signs_in(away.authorization_url), away, caller)
+    assert await door.count(tables.oidc_login) == 0
+
+
+async def test_the_login_of_another_is_not_there(door: Door, provider: LyingProvider) -> None:
+    [login] = await door.ask.logins(await door.caller(await ada_linked(door, provider)))
+    await door.registers("bo@example.test")
+    with pytest.raises(NotFound):
+        await door.ask.unlink(await door.caller(await door.signs_in("bo@example.test")), login.id)
+
+
+async def test_pairs_are_told_apart_to_the_letter(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    await is_refused(RegistrationRequired, door, provider, subject="Ada")
+    await is_refused(RegistrationRequired, door, provider, subject="ada ")
