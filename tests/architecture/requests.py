@@ -30,6 +30,7 @@ from infirmary.contexts.patients.contract import (
     Patients,
 )
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
+from infirmary.kernel.access import NOBODY
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
 from infirmary.language import Role
@@ -37,7 +38,7 @@ from infirmary.run.catalogue import CONTEXTS
 from infirmary.system import Backstage, System
 
 from .asks import Ask
-from .world import EVERY_DAY, OTHER, OWN, PASSWORD, ROOT, TREATED, Subject, World
+from .world import EVERY_DAY, OTHER, OWN, PASSWORD, PROVIDER, ROOT, TREATED, Subject, World
 
 CONTRACTS: tuple[type[Contract], ...] = (*(context.contract for context in CONTEXTS), System, Backstage)
 OPERATIONS = {operation.id: operation for contract in CONTRACTS for operation in contract.operations.values()}
@@ -69,6 +70,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
 
 
 @asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
+      "identity.providers", "identity.logins",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
       "reports.hospital", "appointments.displays", "system.services", "system.parked", "identity.accounts")
@@ -143,6 +145,34 @@ async def confirm_totp(world: World, of: Subject) -> dict[str, Any]:
 async def with_totp(world: World, of: Subject) -> dict[str, Any]:
     await world.fresh(of.account_id)
     return {"body": {"password": PASSWORD, "code": await world.authenticator(of.account_id)}}
+
+
+@asks("identity.start_oidc")
+async def start_oidc(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"provider": PROVIDER}}
+
+
+@asks("identity.link_oidc", about=ONES_OWN)
+async def link_oidc(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    return {"path": {"provider": PROVIDER}}
+
+
+@asks("identity.come_back")
+async def come_back(world: World, of: Subject) -> dict[str, Any]:
+    nurse = world.accounts["nurse"].id
+    await world.usual_password(nurse)
+    away = await world.house.ask(Identity).start_oidc(NOBODY, PROVIDER)
+    brought = world.provider.signs_in(away.authorization_url, await world.known_there(nurse))
+    return {"path": {"provider": PROVIDER}, "body": {**brought, "browser": away.browser}}
+
+
+@asks("identity.unlink", about=PERSONS)
+async def unlink(world: World, of: Subject) -> dict[str, Any]:
+    account = of.account_id if any(of.account_id == one.id for one in world.accounts.values()) else (
+        world.accounts[OTHER].id)
+    await world.fresh(account)
+    return {"path": {"login_id": await world.login(account)}}
 
 
 @asks("identity.reset_second_factor", about=PERSONS)

@@ -29,7 +29,9 @@ from infirmary.contexts.appointments.contract import Appointments, BookAppointme
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.identity import tables as accounts_kept
 from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, OpenAccount
+from infirmary.contexts.identity.domain.federation import pair_key
 from infirmary.contexts.identity.service import IdentityService
+from infirmary.contexts.identity.tables import federation as logins_kept
 from infirmary.contexts.notifications import tables as notes_kept
 from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
 from infirmary.contexts.patients.contract import (
@@ -54,6 +56,7 @@ from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.settings import Settings
 from tests.house import MONDAY
+from tests.provider.lying import LyingProvider, a_provider, a_secret_in
 from tests.serving import serving
 
 from .asks import Ask, Reply
@@ -61,6 +64,7 @@ from .asks import Ask, Reply
 OWN, TREATED, OTHER = "own", "treated", "other"
 WARD, FORMER_WARD = "ward", "former ward"
 PASSWORD = "three grey otters"
+PROVIDER = "harbour"
 PEOPLE = tuple(role for role in Role if role is not SERVICE)
 EVERY_DAY = HoursForm(visit_minutes=20, weekly=[
     Opening(weekday=day, starts="00:00", ends="24:00") for day in range(1, 8)])
@@ -94,6 +98,7 @@ class World:
     house: House
     clock: Clock
     http: aiohttp.ClientSession
+    provider: LyingProvider   # an honest one here
     base: str = ""
     mark: str = ""   # in names that must be the only ones of their kind, where others are at work too
     accounts: dict[str, Account] = field(default_factory=dict)   # by role, and "treated", "other"
@@ -280,6 +285,23 @@ class World:
                     account_id, room.service.sealed(account_id, secret), self.clock.now() if confirmed else None, 0))
         return pyotp.TOTP(secret).at(self.clock.now())
 
+    async def login(self, account_id: UUID) -> UUID:
+        """At a provider of its own."""
+        return await self._login(account_id, "https://id.test", f"somebody {self.count()}")
+
+    async def known_there(self, account_id: UUID) -> str:
+        """By which name the account is known at our provider."""
+        name = f"somebody {self.count()}"
+        await self._login(account_id, self.provider.issuer, name)
+        return name
+
+    async def _login(self, account_id: UUID, issuer: str, subject: str) -> UUID:
+        row = logins_kept.LoginRow(new_id(), account_id, f"provider-{self.count()}", issuer, subject,
+                                   pair_key(issuer, subject), "", self.clock.now(), None)
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            logins_kept.LOGINS.add(tx, row)
+        return row.id
+
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""
         now = self.clock.now()
@@ -370,13 +392,15 @@ ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 @contextlib.asynccontextmanager
 async def a_world(folder: Path, database: str = "sqlite://{data}/{context}.db") -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
-    house = House(Settings(data=str(folder), database=database, public_url="https://hospital.test"), clock=clock, contexts=HOUSE)
-    await house.open()
-    try:
-        async with aiohttp.ClientSession() as http:
-            world = World(house, clock, http)
+    async with a_provider(clock) as provider, aiohttp.ClientSession() as http:
+        settings = Settings(data=str(folder), database=database, public_url="https://hospital.test",
+                            oidc={PROVIDER: provider.settings(a_secret_in(folder))})
+        house = House(settings, clock=clock, contexts=HOUSE)
+        await house.open()
+        try:
+            world = World(house, clock, http, provider)
             await world.settle()
             async with world.serving([*house.api(), *operations.handlers(house)]) as world.base:
                 yield world
-    finally:
-        await house.close()
+        finally:
+            await house.close()

@@ -15,20 +15,23 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.hospital import free_port
+from tests.provider import real
+from tests.provider.lying import a_secret_in
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--disable-quic", "--no-first-run"]
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 PASSWORD = "infirmary-demo-1"
+PROVIDER_PORT = free_port()   # of the provider of OpenID Connect: there while a test runs one
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
 @contextlib.contextmanager
-def demo_hospital(folder: Path) -> Iterator[str]:
-    """`infirmary demo`, as an operator starts it; yields its address."""
+def demo_hospital(folder: Path, **more: str) -> Iterator[str]:
+    """`infirmary demo`, as an operator starts it, with these settings; yields its address."""
     port = free_port()
-    environment = {**os.environ, "INFIRMARY_LOG_LEVEL": "warning"}
+    environment = {**os.environ, "INFIRMARY_LOG_LEVEL": "warning", **more}
     process = subprocess.Popen([sys.executable, "-m", "infirmary", "demo", "--port", str(port), "--data", str(folder)],
                                env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     base = f"http://127.0.0.1:{port}"
@@ -64,7 +67,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if running := os.environ.get("HOSPITAL_AT"):   # a demo hospital that is up already, in whatever shape
         yield running
         return
-    with demo_hospital(tmp_path_factory.mktemp("demo") / "data") as address:
+    secret = a_secret_in(tmp_path_factory.mktemp("secret"))
+    with demo_hospital(tmp_path_factory.mktemp("demo") / "data", **real.environment(PROVIDER_PORT, secret)) as address:
         yield address
 
 

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -57,6 +58,12 @@ class LyingProvider:
         return OpenIdProvider(**{"name": "Harbour ID", "issuer": self.issuer, "client_id": CLIENT,
                                  "secret_file": secret_file, **more})
 
+    @property
+    def said_of_itself(self) -> dict[str, Any]:
+        return {"issuer": self.issuer, "authorization_endpoint": f"{self.issuer}/authorize", "jwks_uri": f"{self.issuer}/keys",
+                "token_endpoint": f"{self.issuer}/token", "userinfo_endpoint": f"{self.issuer}/userinfo",
+                "token_endpoint_auth_methods_supported": ["client_secret_basic"], **self.metadata}
+
     def signs_in(self, authorization_url: str, subject: str = "ada", **claims: Any) -> dict[str, str]:
         """What the browser is sent back with when somebody signs in there."""
         asked = dict(parse_qsl(urlsplit(authorization_url).query))
@@ -87,10 +94,7 @@ class LyingProvider:
             return self.answers[request.path]()
         match request.path:
             case "/.well-known/openid-configuration":
-                return web.json_response({
-                    "issuer": self.issuer, "authorization_endpoint": f"{self.issuer}/authorize", "jwks_uri": f"{self.issuer}/keys",
-                    "token_endpoint": f"{self.issuer}/token", "userinfo_endpoint": f"{self.issuer}/userinfo",
-                    "token_endpoint_auth_methods_supported": ["client_secret_basic"], **self.metadata})
+                return web.json_response(self.said_of_itself)
             case "/keys":
                 return web.json_response({"keys": self.keys})
             case "/userinfo":
@@ -113,15 +117,22 @@ class LyingProvider:
                                   "access_token": access, "token_type": "Bearer"})
 
 
+def a_secret_in(folder: Path) -> str:
+    """The file that holds the client's secret."""
+    file = folder / "client-secret"
+    file.write_text(SECRET + "\n")
+    return str(file)
+
+
 @contextlib.asynccontextmanager
-async def a_provider(clock: Clock) -> AsyncIterator[LyingProvider]:
+async def a_provider(clock: Clock, port: int = 0) -> AsyncIterator[LyingProvider]:
     """At work on this machine, in this event loop."""
     made = LyingProvider(clock)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", made._answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     made.issuer = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:

@@ -30,11 +30,14 @@ from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.run.up import Plan, environment
 from infirmary.settings import Settings
+from tests.hospital import free_port
+from tests.provider.lying import CLIENT, a_secret_in
 from tests.services import Services, missing, services
 
 PATIENCE = 20.0   # seconds: other tests run beside, and facts are tried again after a pause
 EARLY = 2         # o'clock
 EARLIER = timedelta(minutes=1)
+PROVIDER_PORT = free_port()   # where those who test signing in with a provider have one
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 
 
@@ -49,7 +52,11 @@ def a_place(*, database: str = "postgresql", replicas: int) -> Iterator[tuple[Se
     if reason := missing(database):
         pytest.skip(reason)
     zone = early_zone()
-    with services(replicas=replicas, database=database, environment={"INFIRMARY_HOSPITAL__ZONE": zone}) as place:
+    with TemporaryDirectory() as folder, services(replicas=replicas, database=database, environment={
+            "INFIRMARY_HOSPITAL__ZONE": zone, "INFIRMARY_OIDC__HARBOUR__NAME": "Harbour ID",
+            "INFIRMARY_OIDC__HARBOUR__ISSUER": f"http://127.0.0.1:{PROVIDER_PORT}",
+            "INFIRMARY_OIDC__HARBOUR__CLIENT_ID": CLIENT,
+            "INFIRMARY_OIDC__HARBOUR__SECRET_FILE": a_secret_in(Path(folder))}) as place:
         yield place, ZoneInfo(zone)
 
 

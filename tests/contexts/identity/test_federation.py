@@ -37,9 +37,11 @@ from infirmary.contexts.identity.contract import (
 from infirmary.contexts.identity.events import FactorChange, FactorChanged
 from infirmary.contexts.identity.service.provider import Metadata, safe
 from infirmary.contexts.identity.tables import federation as tables
+from infirmary.kernel import settings
 from infirmary.kernel.access import NOBODY, Caller
 from infirmary.kernel.errors import NotFound, Refusal, TooManyTries
-from tests.provider.lying import SECRET, LyingProvider, a_provider, base64url, published
+from infirmary.settings import Settings
+from tests.provider.lying import SECRET, LyingProvider, a_provider, a_secret_in, base64url, published
 
 from .builders import PASSWORD, Door, coming_from
 
@@ -47,9 +49,7 @@ ADA = {"email": "ada@example.test", "email_verified": True, "given_name": "Ada",
 
 
 def knows(door: Door, provider: LyingProvider, **more: Any) -> None:
-    secret = door.folder / "client-secret"
-    secret.write_text(SECRET + "\n")
-    door.settings = structs.replace(door.settings, oidc={"harbour": provider.settings(str(secret), **more)})
+    door.settings = structs.replace(door.settings, oidc={"harbour": provider.settings(a_secret_in(door.folder), **more)})
     door.restart()
 
 
@@ -399,11 +399,6 @@ def nonsense(*, status: int = 200, text: str = "<html>") -> Callable[[], web.Res
 NONSENSE: dict[str, tuple[str, Callable[[], web.Response]]] = {
     "metadata: 500": ("/.well-known/openid-configuration", nonsense(status=500)),
     "metadata: a page": ("/.well-known/openid-configuration", nonsense()),
-    "metadata: of another": ("/.well-known/openid-configuration", nonsense(text=json.dumps(
-        {"issuer": "https://elsewhere.test", "authorization_endpoint": "https://e.test/a", "token_endpoint": "https://e.test/t",
-         "jwks_uri": "https://e.test/k"}))),
-    "metadata: a redirect": ("/.well-known/openid-configuration", lambda: web.Response(status=302, headers={
-        "Location": "http://127.0.0.1:1/"})),
     "metadata: without end": ("/.well-known/openid-configuration", nonsense(text="[" * 300_000)),
     "metadata: no addresses": ("/.well-known/openid-configuration", nonsense(text='{"issuer": "x"}')),
     "token: 500": ("/token", nonsense(status=500)),
@@ -422,6 +417,19 @@ async def test_nonsense_from_the_provider_is_its_being_away(door: Door, provider
         door.restart()
         provider.answers[path] = answer
         await is_refused(ProviderAway, door, provider)
+
+
+async def test_metadata_of_another_provider_are_not_this_ones(door: Door, provider: LyingProvider) -> None:
+    provider.metadata["issuer"] = "https://elsewhere.test"
+    await is_refused(ProviderAway, door, provider)
+
+
+async def test_nobody_is_followed_elsewhere(door: Door, provider: LyingProvider) -> None:
+    there = "/.well-known/openid-configuration"
+    provider.answers[there] = lambda: web.Response(status=307, headers={"Location": f"{provider.issuer}/moved"})
+    provider.answers["/moved"] = lambda: web.json_response(provider.said_of_itself)
+    await is_refused(ProviderAway, door, provider)
+    assert provider.asked["/moved"] == 0
 
 
 async def test_a_provider_that_hangs_is_given_up_in_time(door: Door, provider: LyingProvider) -> None:
@@ -502,3 +510,19 @@ async def test_pairs_are_told_apart_to_the_letter(door: Door, provider: LyingPro
     await ada_linked(door, provider)
     await is_refused(RegistrationRequired, door, provider, subject="Ada")
     await is_refused(RegistrationRequired, door, provider, subject="ada ")
+
+
+# --- the operator's part ---------------------------------------------------------------------------------------------
+
+def test_a_production_hospital_refuses_a_provider_without_https_or_without_a_secret(tmp_path: Path) -> None:
+    given = {"INFIRMARY_ENVIRONMENT": "production", "INFIRMARY_PUBLIC_URL": "https://hospital.test", "INFIRMARY_MAIL__PORT": "25",
+             "INFIRMARY_OIDC__HARBOUR__NAME": "Harbour ID", "INFIRMARY_OIDC__HARBOUR__ISSUER": "https://id.test",
+             "INFIRMARY_OIDC__HARBOUR__CLIENT_ID": "infirmary", "INFIRMARY_OIDC__HARBOUR__SECRET_FILE": a_secret_in(tmp_path)}
+
+    def weak(**changed: str) -> list[str]:
+        environ = given | {f"INFIRMARY_OIDC__HARBOUR__{name}": value for name, value in changed.items()}
+        return settings.load(Settings, prefix="INFIRMARY", environ=environ).weaknesses()
+
+    assert weak() == []
+    assert weak(ISSUER="http://id.test") == ["oidc.harbour.issuer must begin with https://"]
+    assert weak(SECRET_FILE="nowhere") == ["oidc.harbour.secret_file must be a file that holds the client's secret"]

@@ -27,8 +27,9 @@ from infirmary.run.house import REVOCATIONS_EVERY, House
 from infirmary.settings import Hospital
 from tests.architecture.judge import MATRIX, NO_SUCH_PATH, NOT_SIGNED_IN, Cell, Judge, Row, cells_of
 from tests.architecture.requests import OPERATIONS
-from tests.architecture.world import HOUSE, World
-from tests.separate.place import Facts, configure, push
+from tests.architecture.world import HOUSE, PROVIDER, World
+from tests.provider.lying import a_provider, a_secret_in
+from tests.separate.place import PROVIDER_PORT, Facts, configure, push
 from tests.services import Services
 
 pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.asyncio(loop_scope="module")]
@@ -85,11 +86,13 @@ async def judge(running: tuple[Services, ZoneInfo], tmp_path_factory: pytest.Tem
     place, zone = running
     # All questions are asked of the same few people, who have more and more visits before them.
     await push(place, tmp_path_factory.mktemp("many-visits") / "config", booking={"most_open_visits": 1000})
-    house = House(msgspec.structs.replace(place.settings, hospital=Hospital(zone=zone.key)), contexts=HOUSE)
-    await house.open()
     async with AsyncExitStack() as opened:
+        provider = await opened.enter_async_context(a_provider(SystemClock(), PROVIDER_PORT))
+        oidc = {PROVIDER: provider.settings(a_secret_in(tmp_path_factory.mktemp("secret")))}
+        house = House(msgspec.structs.replace(place.settings, hospital=Hospital(zone=zone.key), oidc=oidc), contexts=HOUSE)
+        await house.open()
         opened.push_async_callback(house.close)
-        world = Beside(house, SystemClock(), await opened.enter_async_context(aiohttp.ClientSession()), place.base,
+        world = Beside(house, SystemClock(), await opened.enter_async_context(aiohttp.ClientSession()), provider, place.base,
                        mark=" of the matrix")
         world.facts = await opened.enter_async_context(Facts.of(place.url))
         await world.settle()

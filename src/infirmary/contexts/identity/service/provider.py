@@ -129,7 +129,7 @@ class Provider:
         except jwt.PyJWTError as error:
             raise Untrue("no token") from error
         algorithm, kid = str(header.get("alg")), header.get("kid")
-        if algorithm not in federation.ALGORITHMS or "crit" in header:
+        if algorithm not in federation.ALGORITHMS:
             raise Untrue("algorithm")
         for key in await self._keys_for(line, where, algorithm, kid):
             try:
