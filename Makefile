@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 DATA ?= data
-WORKERS ?= 2
+WORKERS ?= 3
 REPLICAS ?= 1
 # Tests that start the hospital as separate services: some thirty processes, so they have a command of their own.
 SEPARATE := tests/separate tests/chaos/test_chaos.py tests/chaos/test_network.py

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from infirmary.contexts.patients.contract import Demographics, Patient, Patients
 from infirmary.contexts.staff.contract import DepartmentForm, Doctor, DoctorForm, HoursForm, Opening, Staff
 from infirmary.kernel.clock import SystemClock
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Database
 from infirmary.kernel.tokens import KeyRing, Signer
 from infirmary.language import Role
 from infirmary.run.house import House
@@ -135,3 +136,12 @@ def running(settings: Settings, *, workers: int = 1) -> Iterator[Running]:
 
 def settings_for(folder: Path, database: str = "sqlite://{data}/{context}.db") -> Settings:
     return Settings(data=str(folder), database=database, public_url="http://127.0.0.1:8000")
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    db = await Database.open(url, "somebody", size=2)
+    try:
+        yield db
+    finally:
+        await db.close()

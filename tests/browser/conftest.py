@@ -22,6 +22,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--disable-quic", "--no-first-run"]
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
+AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 PASSWORD = "infirmary-demo-1"
 PROVIDER_PORT = free_port()   # of the provider of OpenID Connect: there while a test runs one
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -101,12 +102,22 @@ class Visitor:
         self.page.wait_for_url(lambda url: "/sign-in" not in url)
         return self.page
 
-    def axe(self) -> list[str]:
-        """What axe finds: A, AA, 2.2 and best practice."""
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
-                                   " 'best-practice']})")
+    def axe(self, *rules: str) -> list[str]:
+        """What axe finds: A, AA, 2.2 and best practice; or by these rules alone."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("rules => axe.run(document, {runOnly: rules})", list(rules or AXE_TAGS))
         return [f"{one['id']}: {one['help']} {[node['target'] for node in one['nodes'][:3]]}" for one in found["violations"]]
+
+    def found_in_both_schemes(self) -> list[str]:
+        """Of all that axe looks at, dark changes colours alone. And nothing may be wider than the screen."""
+        self.page.emulate_media(color_scheme="light")
+        found = [f"light: {one}" for one in self.axe()]
+        self.page.emulate_media(color_scheme="dark")
+        found += [f"dark: {one}" for one in self.axe("color-contrast")]
+        if (wide := self.page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+            found.append(f"{wide} px too wide")
+        return [f"{self.page.url} {self.page.viewport_size}: {one}" for one in found]
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def address(visitor: Visitor, path: str) -> str:
 @pytest.mark.parametrize("role", PAGES)
 def test_axe_finds_nothing_and_nothing_is_too_wide(visit: Visit, role: str) -> None:
     found: list[str] = []
-    for viewport, name in ((PHONE, "phone"), (DESKTOP, "desktop")):
+    for viewport in (PHONE, DESKTOP):
         visitor = visit(viewport)
         if role:
             visitor.sign_in(f"{role}@demo.test")
@@ -48,12 +48,7 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(visit: Visit, role: str) -> N
             page = visitor.open(address(visitor, path))
             page.wait_for_load_state("networkidle" if not role else "load")
             page.wait_for_timeout(150)
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)   # type: ignore[arg-type]
-                found += [f"{path} {name} {scheme}: {one}" for one in visitor.axe()]
-            width = page.evaluate("document.documentElement.scrollWidth")
-            if width > viewport["width"]:
-                found.append(f"{path} {name}: {width} px wide")
+            found += visitor.found_in_both_schemes()
         visitor.said = [said for said in visitor.said if "404" not in said]   # the page that is not there says so
     assert found == []
 

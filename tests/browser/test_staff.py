@@ -133,9 +133,5 @@ def test_axe_finds_nothing_on_the_pages_behind_the_lists_either(visit: Visit, ro
             address = str(visitor.open(start).locator(selector).first.get_attribute("href")).partition("#")[0] + further
             page = visitor.open(address)
             page.wait_for_timeout(150)
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)   # type: ignore[arg-type]
-                found += [f"{address} {viewport['width']} {scheme}: {one}" for one in visitor.axe()]
-            if (width := page.evaluate("document.documentElement.scrollWidth")) > viewport["width"]:
-                found.append(f"{address}: {width} px wide")
+            found += visitor.found_in_both_schemes()
     assert found == []

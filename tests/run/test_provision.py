@@ -6,8 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +17,6 @@ from infirmary.contexts.appointments.contract import Appointments, BookAppointme
 from infirmary.contexts.identity.contract import Identity, OpenAccount, TokenRequest
 from infirmary.kernel.access import NOBODY
 from infirmary.kernel.database import migrate
-from infirmary.kernel.database.db import Database
 from infirmary.kernel.database.errors import DatabaseError
 from infirmary.kernel.idempotency import forget_old_answers
 from infirmary.kernel.outbox import forget_old_facts
@@ -28,7 +26,7 @@ from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.run.native.databases import MariaDb, Postgres, Store
 from infirmary.settings import Settings
-from tests.hospital import free_port, seed
+from tests.hospital import free_port, opened, seed
 from tests.house import admin, reception
 from tests.races.test_crashes import effects_happened_once
 
@@ -84,18 +82,9 @@ async def _provided(store: Store) -> None:
     await store.grant(NAMES)
 
 
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Database]:
-    db = await Database.open(url, "somebody", size=1)
-    try:
-        yield db
-    finally:
-        await db.close()
-
-
 async def refused(url: str, sql: str) -> bool:
     """For want of rights, not for another reason; and it did not happen."""
-    async with connected(url) as db:
+    async with opened(url) as db:
         session = db.driver.session(writing=True)
         try:
             await session.run(sql, ())
@@ -167,7 +156,7 @@ async def test_the_trail_cannot_be_rewritten_by_the_service_that_writes_it(store
 
 
 async def test_the_owner_meets_the_triggers(store: Store) -> None:
-    async with connected(store.owner_url("audit")) as db:
+    async with opened(store.owner_url("audit")) as db:
         session = db.driver.session(writing=True)
         new_id = "gen_random_uuid()" if isinstance(store, Postgres) else "RANDOM_BYTES(16)"
         await session.run(

@@ -12,8 +12,8 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from infirmary.kernel.database.statement import Query
 from infirmary.run import demo
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.settings import Settings
+from tests.hospital import opened
 
 REWRITTEN: dict[tuple[str, str], set[str]] = {}   # (context, revision) -> tables
 NOT_IN_THE_DEMO = {"session", "refresh_token", "revocation", "throttle", "password_reset", "totp", "recovery_code",
@@ -73,15 +74,6 @@ async def _told(settings: Settings) -> Lived:
         async with opened(settings.database_url(context.name)) as db, Snapshot(db) as snapshot:
             found[context.name] = files, await dump(snapshot, context.metadata, into)
     return found
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    db = await Database.open(url, "migrated", size=2)
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 async def tables_there(db: Database, declared: MetaData) -> MetaData:

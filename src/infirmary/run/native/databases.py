@@ -11,6 +11,7 @@ import os
 import pwd
 import secrets
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,7 @@ ONLY_GROWS = {"audit": "audit_event"}   # service -> the table of which it may n
 CONNECTIONS = 400
 
 
-class Store:
+class Store(ABC):
     """One server in `folder`. All passwords come from `password`."""
 
     engine: ClassVar[str]
@@ -30,9 +31,9 @@ class Store:
         self.folder, self.port, self._password = folder / self.engine, port, password
 
     @staticmethod
+    @abstractmethod
     def missing() -> str | None:
         """What has to be installed first; None when everything is there."""
-        raise NotImplementedError
 
     @property
     def runs_as(self) -> int | None:
@@ -79,22 +80,22 @@ class Store:
         if process.returncode:
             raise OSError(f"{Path(command[0]).name} failed: {said.decode(errors='replace')[-2000:]}")
 
-    def install_command(self, data: Path, word: Path) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def install_command(self, data: Path, word: Path) -> list[str]: ...
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
-    async def answers(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    async def answers(self) -> bool: ...
 
+    @abstractmethod
     async def create(self, services: Iterable[str]) -> None:
         """The databases and users that are not there yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def grant(self, services: Iterable[str]) -> None:
         """What each user may do with the tables that there are now."""
-        raise NotImplementedError
 
 
 class Postgres(Store):
