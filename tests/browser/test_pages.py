@@ -17,7 +17,7 @@ PAGES = {
                 "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
                "/security/authenticator/remove"],
-    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/notifications"],
+    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/notifications"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],

@@ -23,6 +23,7 @@ from infirmary.web.pages import (
     label,
     mail,
     merging,
+    moves,
     people,
     register,
     visits,
@@ -31,7 +32,8 @@ from infirmary.web.pages import (
 from .conftest import EVERY_ROLE, Hospital, NoMails, a_copy
 
 together = pytest.mark.asyncio(loop_scope="module")
-DESK, ADMINS, DOCTORS, PATIENTS = {RECEPTION, NURSE, ADMIN}, {ADMIN}, {DOCTOR}, {PATIENT}
+DESK, PLANNERS = {RECEPTION, NURSE, ADMIN}, {RECEPTION, ADMIN}
+ADMINS, DOCTORS, PATIENTS = {ADMIN}, {DOCTOR}, {PATIENT}
 RECORD = "/desk/patients/{patient_id}"
 MAY: dict[str, set[Role]] = {
     "/doctor/today": DOCTORS, "/doctor/queue": DOCTORS, "/doctor/visits/{visit_id}": DOCTORS,
@@ -64,11 +66,16 @@ MAY: dict[str, set[Role]] = {
     "/admin/accounts/{account_id}/sessions/{session_id}/end": ADMINS,
     "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
     "/desk/waitlist": DESK, "/desk/waitlist/{waiting_id}/{deed}": DESK,
+    **dict.fromkeys(("/desk/leave", "/desk/leave/{doctor_id}", "/desk/leave/{doctor_id}/leave",
+                     "/desk/leave/{doctor_id}/leave/{leave_id}/end", "/desk/moves", "/desk/moves/{plan_id}",
+                     "/desk/moves/{plan_id}/{deed}", "/desk/moves/{plan_id}/visits/{visit_id}"), PLANNERS),
+    **dict.fromkeys(("/doctor/moves", "/doctor/moves/{plan_id}", "/doctor/moves/{plan_id}/{deed}",
+                     "/doctor/moves/{plan_id}/visits/{visit_id}"), DOCTORS),
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, label, merging, people, register, visits)
+MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, label, merging, moves, people, register, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
-UNKNOWN = ("mail_id", "contact_id", "coverage_id")   # there is none in this hospital
+UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
 POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
 
@@ -87,9 +94,11 @@ def address(path: str, hospital: Hospital) -> str:
         "staff_id": people.nurse.id,
         "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "waiting_id": people.rosa.id, "context": "audit",
         "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
-        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id,
+        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id,
         "other_id": people.lan.id}
-    return path.format(**known) + ("?patient_id=" + str(people.rosa.id) if path == "/desk/book" else "")
+    asked = {"/desk/book": f"?patient_id={people.rosa.id}", **dict.fromkeys(
+        ("/desk/moves", "/doctor/moves"), f"?doctor_id={people.okafor.id}&from=2027-03-01T00:00:00Z&to=2027-03-02T00:00:00Z")}
+    return path.format(**known) + asked.get(path, "")
 
 
 def test_every_page_is_declared_as_the_table_promises() -> None:

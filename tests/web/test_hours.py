@@ -119,16 +119,23 @@ async def test_part_of_a_day_of_leave_keeps_the_times(hospital: Hospital) -> Non
     assert "Wed 3 Mar, 13:00 – 15:30" in (await doctor.open("/doctor/hours")).words
 
 
-async def test_visits_that_stand_in_the_leave_are_counted_and_led_to(hospital: Hospital) -> None:
+async def test_visits_that_would_stand_in_the_leave_are_shown_before_it_is_saved_and_led_to_after(hospital: Hospital,
+                                                                                                  ) -> None:
     doctor = hospital.doctor
     page = await doctor.open("/doctor/hours")
-    await doctor.submit(page.form("/leave"), first_day="2027-03-01", last_day="2027-03-02")
+    shown = await doctor.submit(page.form("/leave"), first_day="2027-03-01", last_day="2027-03-02")
+    assert "2 visits are booked in this time Nothing is saved yet." in shown.words
+    assert "Rosa Delgado Vega" in shown.words
+    assert await leaves(hospital) == []
+    marked = await doctor.submit(shown.form("/leave"), sure="yes")
+    assert marked.location.startswith(f"/doctor/moves?doctor_id={hospital.people.okafor.id}&from=2027-03-01T00")
+    assert len(await leaves(hospital)) == 1
     page = await doctor.open("/doctor/hours")
-    assert page.links["3 visits stand in this time"] == "/doctor/diary?view=list&date=2027-03-01"
+    assert page.links["2 visits stand in this time"] == marked.location
 
     okafor = hospital.people.okafor.id
     page = await hospital.administrator.open(f"/admin/doctors/{okafor}/hours")
-    assert page.links["3 visits stand in this time"] == f"/desk/visits?doctor_id={okafor}&day=2027-03-01"
+    assert page.links["2 visits stand in this time"] == marked.location.replace("/doctor/", "/desk/")
 
 
 @pytest.mark.parametrize(("fields", "status", "says"), [

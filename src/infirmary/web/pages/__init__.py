@@ -19,6 +19,7 @@ from . import (
     hours,
     label,
     merging,
+    moves,
     patient,
     people,
     register,
@@ -29,7 +30,7 @@ from . import (
 
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, federation.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
-    doctor.pages, diary.pages, hours.pages,                                        # doctors
+    doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -1,4 +1,4 @@
-"""Working hours and leave: a doctor's own, and any doctor's for an administrator."""
+"""Working hours and leave: a doctor's own, and any doctor's for an administrator; the desk enters leave alone."""
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +10,8 @@ from uuid import UUID
 from litestar import Response
 from msgspec import Struct
 
-from infirmary.contexts.appointments.contract import Appointment, Appointments
+from infirmary.contexts.appointments.contract import Appointments
+from infirmary.contexts.appointments.contract.plans import UnderLeave
 from infirmary.contexts.staff.contract import (
     Hours,
     HoursForm,
@@ -25,10 +26,12 @@ from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, St
 from infirmary.language import ADMIN, DOCTOR
 from infirmary.web import forms
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import LIVE, Told, told
+from infirmary.web.shown import Told, told
 from infirmary.web.typed import a_day, typed_clock
 
+from .desk import search
 from .doctor import own_id
+from .moves import LEAVE, LEAVERS, leave_words, moves_href
 
 pages = Pages()
 MOST_STRETCHES = 42
@@ -56,19 +59,23 @@ class Whose(Struct, frozen=True):
 def _whose(page: Page) -> Whose:
     if "doctor_id" in page.request.path_params:
         doctor_id = page.id("doctor_id")
+        if page.path.startswith(LEAVE):
+            return Whose(doctor_id, f"{LEAVE}/{doctor_id}", LEAVE)
         return Whose(doctor_id, f"/admin/doctors/{doctor_id}/hours", "/admin/doctors")
     return Whose(own_id(page.caller), "/doctor/hours", "/doctor/hours")
 
 
 @pages.get("/doctor/hours", roles=[DOCTOR])
 @pages.get("/admin/doctors/{doctor_id}/hours", roles=[ADMIN])
+@pages.get("/desk/leave/{doctor_id}", roles=LEAVERS)
 async def hours(page: Page) -> Response[Any]:
     return await _show(page)
 
 
 async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, str] | None = None,
                 errors: dict[str, str] | None = None, refusal: Refusal | None = None, said: Told | None = None,
-                changed: list[tuple[str, str, str]] | None = None, status: int = 0) -> Response[Any]:
+                changed: list[tuple[str, str, str]] | None = None, hit: UnderLeave | None = None, status: int = 0,
+                ) -> Response[Any]:
     whose, staff = _whose(page), page.ask(Staff)
     doctor, hours, leaves = await asyncio.gather(
         staff.doctor(page.caller, whose.doctor_id), staff.hours(page.caller, whose.doctor_id),
@@ -79,14 +86,13 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
                   "version": str(hours.version), **(values or {})}
     if changed is not None:
         values = {**(values or {}), "version": str(hours.version)}
-    standing = await asyncio.gather(*(_standing(page, one) for one in leaves))
+    standing = await asyncio.gather(*(_standing(page, one, whose.doctor_id) for one in leaves))
     return await page.render(
-        "doctor/hours.html", status=status or (refusal.status if refusal else 200), here=whose.here, base=whose.base,
-        doctor=doctor, weekdays=_weekdays(page), rows=rows, values=values or {}, errors=errors or {}, changed=changed,
+        "desk/leave_of.html" if whose.here == LEAVE else "doctor/hours.html", status=status or (refusal.status if refusal else 200), here=whose.here, base=whose.base,
+        search=search(page) if whose.here == LEAVE else None, doctor=doctor, hit=hit, weekdays=_weekdays(page), rows=rows, values=values or {}, errors=errors or {}, changed=changed,
         refusal=said or (told(refusal) if refusal and not errors else None),
-        leaves=[{"leave": one, "words": leave_words(page, one), "standing": visits,
-                 "href": _visits_href(whose, page, visits)}
-                for one, visits in zip(leaves, standing, strict=True)])
+        leaves=[{"leave": one, "words": leave_words(page, one.starts_at, one.ends_at), "standing": hit.count,
+                 "href": moves_href(page, hit)} for one, hit in zip(leaves, standing, strict=True)])
 
 
 def _weekdays(page: Page) -> list[str]:
@@ -94,35 +100,18 @@ def _weekdays(page: Page) -> list[str]:
     return [names[n] for n in range(7)]
 
 
-def leave_words(page: Page, leave: Leave) -> str:
-    """Whole days without their times: Thu 26 Nov – Fri 4 Dec."""
-    starts, ends = page.local(leave.starts_at), page.local(leave.ends_at)
-    if starts.time() == ends.time() == time():
-        first, last = starts.date(), ends.date() - timedelta(days=1)
-        return _span(page.language.day(first, page.today), page.language.day(last, page.today))
-    speaks = page.language
-    until = speaks.time(ends) if starts.date() == ends.date() \
-        else f"{speaks.day(ends.date(), page.today)}, {speaks.time(ends)}"
-    return _span(f"{speaks.day(starts.date(), page.today)}, {speaks.time(starts)}", until)
+async def _would_stand(page: Page, wanted: LeaveForm, doctor_id: UUID) -> UnderLeave | None:
+    try:
+        return await _standing(page, wanted, doctor_id)
+    except Malformed:   # too long, or backwards: staff says so better
+        return None
 
 
-def _span(first: str, last: str) -> str:
-    return first if first == last else f"{first} – {last}"
-
-
-async def _standing(page: Page, leave: Leave) -> list[Appointment]:
+async def _standing(page: Page, leave: Leave | LeaveForm, doctor_id: UUID) -> UnderLeave:
     """Visits that are still booked in a time of leave."""
-    found = await page.ask(Appointments).appointments(page.caller, doctor_id=leave.doctor_id, from_=leave.starts_at,
-                                                      to=leave.ends_at, limit=100)
-    return [one for one in found.items if one.status in LIVE]
-
-
-def _visits_href(whose: Whose, page: Page, visits: list[Appointment]) -> str:
-    if not visits:
-        return ""
-    day = page.local(visits[0].starts_at).date()
-    return f"/desk/visits?doctor_id={whose.doctor_id}&day={day}" if ADMIN in page.caller.roles \
-        else f"/doctor/diary?view=list&date={day}"
+    [found] = await page.ask(Appointments).under_leave(page.caller, doctor_id=doctor_id, from_=leave.starts_at,
+                                                       to=leave.ends_at)
+    return found
 
 
 # --- the week --------------------------------------------------------------------------------------------------------
@@ -197,10 +186,16 @@ def _differences(page: Page, now: Hours, rows: list[Row]) -> list[tuple[str, str
 
 @pages.post("/doctor/hours/leave", roles=[DOCTOR])
 @pages.post("/admin/doctors/{doctor_id}/hours/leave", roles=[ADMIN])
+@pages.post("/desk/leave/{doctor_id}/leave", roles=LEAVERS)
 async def take_leave(page: Page) -> Response[Any]:
+    """Visits that would stand in it are shown first; afterwards they are what is next to do."""
     _, whose = page.language.gettext, _whose(page)
     try:
-        leave = await page.ask(Staff).take_leave(page.caller, whose.doctor_id, _leave(page))
+        wanted = _leave(page)
+        hit = await _would_stand(page, wanted, whose.doctor_id)
+        if hit and hit.count and "sure" not in page.form:
+            return await _show(page, values=page.form, hit=hit)
+        leave = await page.ask(Staff).take_leave(page.caller, whose.doctor_id, wanted)
     except Malformed as refusal:
         return await _show(page, values=page.form, errors=page.field_errors(refusal), refusal=refusal)
     except (LeaveBackwards, LeaveOverlaps) as refusal:
@@ -208,7 +203,8 @@ async def take_leave(page: Page) -> Response[Any]:
             else _("This leave is too long, or ends before it begins")
         return await _show(page, values=page.form, refusal=refusal, said=Told(
             title, _("Nothing was added. Look at both days and try again."), [], icon="beach"))
-    return page.redirect(f"{whose.base}#leave", undo=f"{whose.base}/leave/{leave.id}/end", toast=_(
+    on = moves_href(page, hit) if hit and hit.count else f"{whose.base}#leave"
+    return page.redirect(on, undo=f"{whose.base}/leave/{leave.id}/end", toast=_(
         "Leave added from %(from)s to %(to)s. No times are offered then.") % {
             "from": page.language.day(page.local(leave.starts_at).date(), page.today),
             "to": page.language.day(page.local(leave.ends_at - timedelta(seconds=1)).date(), page.today)})
@@ -243,6 +239,7 @@ def _moment(page: Page, day: date, text: str) -> datetime:
 
 @pages.post("/doctor/hours/leave/{leave_id}/end", roles=[DOCTOR])
 @pages.post("/admin/doctors/{doctor_id}/hours/leave/{leave_id}/end", roles=[ADMIN])
+@pages.post("/desk/leave/{doctor_id}/leave/{leave_id}/end", roles=LEAVERS)
 async def end_leave(page: Page) -> Response[Any]:
     whose = _whose(page)
     await page.ask(Staff).end_leave(page.caller, whose.doctor_id, page.id("leave_id"))

@@ -43,7 +43,7 @@ async def visits(page: Page) -> Response[Any]:
         page.ask(Appointments).appointments(
             page.caller, doctor_id=doctor_id, department_id=department_id, status=status, limit=AT_A_TIME,
             cursor=asked.get("cursor"), **when),
-        page.ask(Staff).departments(page.caller), _doctors(page))
+        page.ask(Staff).departments(page.caller), all_doctors(page))
     day = day or page.today
 
     def address(**changes: Any) -> str:
@@ -70,7 +70,7 @@ def _row(page: Page, one: Appointment) -> Row:
     return Row(one, next_deed, late if 0 < late < 24 * 60 else 0)
 
 
-async def _doctors(page: Page) -> list[Doctor]:
+async def all_doctors(page: Page) -> list[Doctor]:
     found: list[Doctor] = []
     cursor = None
     while True:
