@@ -7,11 +7,14 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
 from infirmary.kernel import settings
+
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Environment(StrEnum):
@@ -109,11 +112,26 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     def production(self) -> bool:
         return self.environment is Environment.PRODUCTION
 
+    @property
+    def passkey_host(self) -> str:
+        """The name that passkeys are made for (WebAuthn's RP ID). An address is none; this machine's is `localhost`."""
+        host = urlsplit(self.public_url).hostname or ""
+        return "localhost" if host in LOOPBACK else host
+
+    @property
+    def passkey_origin(self) -> str:
+        """Where pages must be that use them: scheme, name, and the port unless it is the usual one."""
+        url = urlsplit(self.public_url)
+        usual = {"https": 443, "http": 80}.get(url.scheme)
+        return f"{url.scheme}://{self.passkey_host}" + (f":{url.port}" if url.port not in (None, usual) else "")
+
     def weaknesses(self) -> list[str]:
         """Why a production start must be refused; empty when it may go ahead."""
         found = []
         if not self.public_url.startswith("https://"):
             found.append("public_url must begin with https://")
+        if _is_address(self.passkey_host) or self.passkey_host in ("", "localhost"):
+            found.append("public_url must hold the hospital's name, not an address: passkeys are made for a name")
         if "{context}" not in self.database:
             found.append("database must contain {context}: each context has a database of its own")
         if self.mail.port == 0:
@@ -126,6 +144,12 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
         if self.log_level == "debug":
             found.append("log_level must not be debug")
         return found
+
+
+def _is_address(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False
 
 
 def load(file: Path | None = None, **overrides: Any) -> Settings:

@@ -36,6 +36,7 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.language import Role
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.system import Backstage, System
+from tests.authenticator import Authenticator, text
 
 from .asks import Ask
 from .world import EVERY_DAY, OTHER, OWN, PASSWORD, PROVIDER, ROOT, TREATED, Subject, World
@@ -71,6 +72,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
 
 @asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
       "identity.providers", "identity.logins",
+      "identity.passkeys", "identity.passkey_challenge",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
       "reports.hospital", "appointments.displays", "system.services", "system.parked", "identity.accounts")
@@ -175,8 +177,43 @@ async def unlink(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"login_id": await world.login(account)}}
 
 
+@asks("identity.passkey_options", "identity.add_passkey", about=ONES_OWN)
+async def make_passkey(world: World, of: Subject) -> dict[str, Any]:
+    await world.usual_password(of.account_id)
+    await world.fresh(of.account_id)
+    challenge = world.house.rooms["identity"].service._challenge(b"make" + of.account_id.bytes)
+    made = Authenticator(world.house.settings.passkey_origin).makes(
+        {"user": {"id": text(of.account_id.bytes)}, "challenge": text(challenge)})
+    return {"body": {"name": "A phone", "credential": made}}
+
+
+@asks("identity.rename_passkey", "identity.remove_passkey", about=PERSONS)
+async def one_passkey(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    passkey_id, _ = await world.passkey(of.account_id)
+    return {"path": {"passkey_id": passkey_id}, "body": {"name": "A laptop"}, "if_match": 1}
+
+
+@asks("identity.passkey_token")
+async def passkey_token(world: World, of: Subject) -> dict[str, Any]:
+    return await use_passkey(world, world.accounts["nurse"].id)
+
+
+@asks("identity.passkey_step_up", about=ONES_OWN)
+async def passkey_step_up(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    return await use_passkey(world, of.account_id)
+
+
+async def use_passkey(world: World, account_id: UUID) -> dict[str, Any]:
+    _, device = await world.passkey(account_id)
+    asked = await world.house.ask(Identity).passkey_challenge(NOBODY)
+    return {"body": {"credential": device.signs(asked.public_key)}}
+
+
 @asks("identity.reset_second_factor", about=PERSONS)
 async def reset_second_factor(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(world.accounts[Role.ADMIN].id)
     await world.authenticator(of.account_id)
     return {"path": {"account_id": of.account_id}}
 

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import msgspec
 import pyotp
 from argon2 import PasswordHasher
 from msgspec.structs import replace
@@ -28,10 +29,12 @@ from infirmary.contexts.appointments import tables as visits_kept
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment, Mode, Status
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.identity import tables as accounts_kept
-from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, OpenAccount
+from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, MadeCredential, OpenAccount
 from infirmary.contexts.identity.domain.federation import pair_key
 from infirmary.contexts.identity.service import IdentityService
+from infirmary.contexts.identity.service.ceremonies import user_handle
 from infirmary.contexts.identity.tables import federation as logins_kept
+from infirmary.contexts.identity.tables.passkeys import PASSKEYS, PasskeyRow
 from infirmary.contexts.notifications import tables as notes_kept
 from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
 from infirmary.contexts.patients.contract import (
@@ -45,6 +48,7 @@ from infirmary.contexts.patients.contract import (
 from infirmary.contexts.patients.events import PatientAmended
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, LeaveForm, Opening, Staff
 from infirmary.kernel.access import Caller
+from infirmary.kernel.capability import digest
 from infirmary.kernel.clock import Clock, HeldClock
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.http import build_app
@@ -55,6 +59,7 @@ from infirmary.run import operations
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.settings import Settings
+from tests.authenticator import Authenticator, text
 from tests.house import MONDAY
 from tests.provider.lying import LyingProvider, a_provider, a_secret_in
 from tests.serving import serving
@@ -301,6 +306,19 @@ class World:
         async with self.house.rooms["identity"].db.transaction() as tx:
             logins_kept.LOGINS.add(tx, row)
         return row.id
+    async def passkey(self, account_id: UUID) -> tuple[UUID, Authenticator]:
+        """A passkey of the account, and the device that it is on."""
+        room, device = self.house.rooms["identity"], Authenticator(self.house.settings.passkey_origin)
+        whose = account_id if any(account_id == one.id for one in self.accounts.values()) else self.accounts[OTHER].id
+        made = room.service.ceremonies.made(msgspec.convert(device.makes(
+            {"user": {"id": user_handle(whose)}, "challenge": text(b"any")}), MadeCredential), b"any")
+        row = PasskeyRow(
+            id=new_id(), account_id=whose, credential_hash=digest(made.credential_id), credential_id=made.credential_id,
+            public_key=made.public_key, transports="", uses=0, synced=False, name="A phone", created_at=self.clock.now(),
+            last_used_at=None, version=1)
+        async with room.db.transaction() as tx:
+            PASSKEYS.add(tx, row)
+        return row.id, device
 
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""

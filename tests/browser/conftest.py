@@ -98,7 +98,7 @@ class Visitor:
         self.open("/sign-in")
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(lambda url: "/sign-in" not in url)
         return self.page
 

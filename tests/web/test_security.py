@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pyotp
 
-from infirmary.contexts.identity.contract import Identity
+from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.kernel.tokens import LIFETIME
+from infirmary.language import ADMIN, NURSE
 from tests.house import admin
 
 from .conftest import Hospital
@@ -82,7 +83,7 @@ async def test_the_password_is_asked_for_again_and_the_form_goes_on(hospital: Ho
     visitor, _ = await signs_in(hospital)
     await hospital.wait(11)
     asked = await visitor.submit((await visitor.open("/security")).form("/security/authenticator"))
-    assert (asked.status, "Your password, once more" in asked.words) == (200, True)
+    assert (asked.status, "Is it you?" in asked.words) == (200, True)
     wrong = await visitor.submit(asked.form("/security/prove"), proof="not this one")
     assert (wrong.status, "That is not your password." in wrong.words) == (422, True)
     offered = await visitor.submit(wrong.form("/security/prove"), proof=PASSWORD)
@@ -93,6 +94,15 @@ async def test_the_password_is_asked_for_again_and_the_form_goes_on(hospital: Ho
     asked = await visitor.submit(offered.form("/confirm"), code=totp.at(hospital.clock.now()))
     made = await visitor.submit(asked.form("/security/prove"), proof=PASSWORD)
     assert "Signing in asks for a code now" in made.words
+
+
+async def test_what_is_the_administrations_goes_on_for_nobody_else(hospital: Hospital) -> None:
+    nurse = hospital.visitor(NURSE)
+    await nurse.open("/security")
+    for path, status in (("/admin/second-factor/reset", 403), ("/security/prove", 404)):
+        answer = await nurse.send(path, {"then": "/admin/second-factor/reset", "proof": PASSWORD,
+                                         "account_id": str(hospital.people.account.id)})
+        assert answer.status == status
 
 
 async def test_nothing_else_goes_on_with_a_password(hospital: Hospital) -> None:
@@ -134,10 +144,17 @@ async def test_sign_ins_are_ended_one_by_one_and_all_but_this(hospital: Hospital
 async def test_the_administration_takes_off_a_factor_and_ends_sign_ins(hospital: Hospital) -> None:
     visitor, _ = await signs_in(hospital)
     await sets_up(hospital, visitor)
-    boss, at = hospital.administrator, f"/admin/accounts/{hospital.people.account.id}"
+    await hospital.ask(Identity).open_account(admin, OpenAccount(
+        email="chief@example.org", name="Chief", roles=[ADMIN], password=PASSWORD))
+    boss, at = hospital.visitor(), f"/admin/accounts/{hospital.people.account.id}"
+    await boss.submit((await boss.open("/sign-in")).form("/sign-in"), email="chief@example.org", password=PASSWORD)
+    await hospital.wait(11)
     question = await boss.open(f"{at}?ask=second-factor")
     assert "Take off the second factor of Henrik Salo?" in question.words
-    await boss.submit(question.form("/second-factor/reset"))
+    asked = await boss.submit(question.form("/second-factor/reset"))
+    assert ("Is it you?" in asked.words, asked.links["Leave it as it is"]) == (True, at)
+    done = await boss.submit(asked.form("/security/prove"), proof=PASSWORD)
+    assert (done.status, done.location) == (303, at)
     page = await boss.open(at)
     assert "Second factor none" in page.words
     await boss.submit(page.form("/sessions/end"))

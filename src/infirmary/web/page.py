@@ -154,7 +154,7 @@ class Page:
         _, known = self.language.gettext, self.caller.account_id is not None
         shared = {
             "_": _, "ngettext": self.language.ngettext, "lang": self.language.code, "dir": self.language.direction,
-            "hospital": self.settings.hospital, "now": self.now, "today": self.today, "status": status, "here": here,
+            "hospital": self.settings.hospital, "passkey_host": self.settings.passkey_host, "now": self.now, "today": self.today, "status": status, "here": here,
             "csp_nonce": self.nonce, "csrf_token": self._csrf_token(), "toasts": self._toasts(),
             "providers": self.settings.oidc, "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
             "unread": await self._unread() if known and not self.from_htmx and "unread" not in context else 0}

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from infirmary.contexts.identity.contract import (
     Account,
+    EmailTaken,
     ForgottenPassword,
     Identity,
     OpenAccount,
@@ -131,6 +132,12 @@ class Door:
 
     async def signs_in(self, email: str = "ada@example.test", password: str = PASSWORD) -> Tokens:
         return await self.ask.token(NOBODY, TokenRequest(grant_type="password", username=email, password=password))
+
+    async def administrator(self) -> Caller:
+        """One who has just signed in."""
+        with contextlib.suppress(EmailTaken):
+            await self.opens("boss@example.test", ADMIN)
+        return await self.caller(await self.signs_in("boss@example.test"))
 
     async def refreshes(self, tokens: Tokens | str) -> Tokens:
         token = tokens if isinstance(tokens, str) else tokens.refresh_token

@@ -42,6 +42,9 @@ class FactorChange(StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     LOGIN_ADDED = "login_added"       # at a provider of OpenID Connect
     LOGIN_REMOVED = "login_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    PASSKEY_COPIED = "passkey_copied"   # its counter went back, so it did not sign in
     RESET = "reset"   # by the administration
 
 

@@ -276,31 +276,37 @@ def about_new_password() -> Message:
         "whoever is in. Then call us."), "/forgot", _("Ask for a new password"))
 
 
+_FACTORS = {
+    FactorChange.TOTP_ADDED: (_("An authenticator app is set up for your account"), _(
+        "From now on signing in asks for a code from it, besides your password.")),
+    FactorChange.TOTP_REMOVED: (_("The authenticator app is removed from your account"), _(
+        "From now on your password alone signs you in.")),
+    FactorChange.RECOVERY_CODES_RENEWED: (_("You have new recovery codes"), _(
+        "Those you had before are good no more.")),
+    FactorChange.RECOVERY_CODE_USED: (_("A recovery code of yours was used"), _(
+        "It took the place of a code from your authenticator app, and is good no more.")),
+    FactorChange.LOGIN_ADDED: (_("A login is added to your account"), _(
+        "From now on signing in with %(provider)s opens your account here.")),
+    FactorChange.LOGIN_REMOVED: (_("A login is removed from your account"), _(
+        "Signing in with %(provider)s opens your account here no more.")),
+    FactorChange.PASSKEY_ADDED: (_("A passkey is added to your account"), _(
+        "From now on it signs you in, without your password.")),
+    FactorChange.PASSKEY_REMOVED: (_("A passkey is removed from your account"), _(
+        "It signs nobody in any more.")),
+    FactorChange.PASSKEY_COPIED: (_("A passkey of yours was turned away"), _(
+        "It counted fewer uses than we did, which happens when somebody has copied it. Remove it, and make a new "
+        "one.")),
+    FactorChange.RESET: (_("The second factor of your account is taken off"), _(
+        "The administration did this, because somebody asked for it in your name. Authenticator app, recovery "
+        "codes and passkeys are gone; from now on your password alone signs you in. Set them up again.")),
+}
+
+
 def about_factor(change: FactorChange, of: str = "") -> Message:
+    title, meaning = _FACTORS[change]
     if_not_you = _("If it was not you, choose a new password at once, and call us.")
-    match change:
-        case FactorChange.TOTP_ADDED:
-            title, meaning = _("An authenticator app is set up for your account"), _(
-                "From now on signing in asks for a code from it, besides your password.")
-        case FactorChange.TOTP_REMOVED:
-            title, meaning = _("The authenticator app is removed from your account"), _(
-                "From now on your password alone signs you in.")
-        case FactorChange.RECOVERY_CODES_RENEWED:
-            title, meaning = _("You have new recovery codes"), _("Those you had before are good no more.")
-        case FactorChange.RECOVERY_CODE_USED:
-            title, meaning = _("A recovery code of yours was used"), _(
-                "It took the place of a code from your authenticator app, and is good no more.")
-        case FactorChange.LOGIN_ADDED:
-            title, meaning = _("A login is added to your account"), _(
-                "From now on signing in with %(provider)s opens your account here.") % {"provider": of}
-        case FactorChange.LOGIN_REMOVED:
-            title, meaning = _("A login is removed from your account"), _(
-                "Signing in with %(provider)s opens your account here no more.") % {"provider": of}
-        case FactorChange.RESET:
-            title, meaning = _("The second factor of your account is taken off"), _(
-                "The administration did this, because somebody asked for it in your name. From now on your password "
-                "alone signs you in; set up an authenticator app again.")
-    return _about_account("factor.changed", title, f"{meaning} {if_not_you}", "/security", _("Look at how you sign in"))
+    return _about_account("factor.changed", title, f"{meaning % {'provider': of}} {if_not_you}", "/security",
+                          _("Look at how you sign in"))
 
 
 def about_copied_sign_in() -> Message:

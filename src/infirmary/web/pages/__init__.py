@@ -20,6 +20,7 @@ from . import (
     label,
     merging,
     moves,
+    passkeys,
     patient,
     people,
     register,
@@ -29,7 +30,8 @@ from . import (
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, security.pages, federation.pages, patient.pages, booking.pages, waitlist.pages,                   # everybody, patients
+    account.pages, security.pages, passkeys.pages, federation.pages,               # everybody
+    patient.pages, booking.pages, waitlist.pages,                                  # patients
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,

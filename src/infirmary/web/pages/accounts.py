@@ -27,6 +27,8 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Told, told
 from infirmary.web.typed import an_id
 
+from .security import sensitive
+
 pages = Pages()
 ACCOUNTS = "/admin/accounts"
 ROLES = (*STAFF_ROLES, Role.PATIENT)
@@ -185,9 +187,11 @@ async def switch(page: Page) -> Response[Any]:
                          undo=f"{ACCOUNTS}/{account_id}/{'enable' if disabled else 'disable'}")
 
 
-@pages.post("/admin/accounts/{account_id}/second-factor/reset", roles=[ADMIN])
+@sensitive("/admin/second-factor/reset", roles=[ADMIN])
 async def reset_factor(page: Page) -> Response[Any]:
-    account_id = page.id("account_id")
+    account_id = an_id(page.form.get("account_id", ""))
+    if account_id is None:
+        raise NotFound
     made = await page.ask(Identity).account(page.caller, account_id)
     with suppress(NoFactor):   # somebody has just done it
         await page.ask(Identity).reset_second_factor(page.caller, account_id)

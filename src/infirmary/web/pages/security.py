@@ -1,7 +1,7 @@
 """How one signs in: password, authenticator app, recovery codes; and where one is signed in."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,18 +27,19 @@ from infirmary.contexts.identity.contract import (
 )
 from infirmary.kernel.access import NOBODY
 from infirmary.kernel.errors import NotFound, Refusal, TooManyTries
-from infirmary.language import PATIENT, STAFF_ROLES
-from infirmary.web import menu
+from infirmary.language import PATIENT, STAFF_ROLES, Role
+from infirmary.web import forms, menu
 from infirmary.web.forms import own
 from infirmary.web.page import Handler, Page, Pages
-from infirmary.web.shown import told
+from infirmary.web.shown import Told, told
 
 pages = Pages()
 EVERYBODY = (PATIENT, *STAFF_ROLES)
 HERE = "/security"
 LONGEST_URI = 600
 CODE = 40   # characters, as the contract has it
-_resume: dict[str, Handler] = {}
+ASKED = ("_csrf_token", "proof", "then")   # by the question itself
+_resume: dict[str, tuple[frozenset[Role], Handler]] = {}
 
 
 class Link(Struct, frozen=True):
@@ -85,38 +86,47 @@ async def second_step(page: Page) -> Response[Any]:
 
 # --- the password, given again ---------------------------------------------------------------------------------------
 
-def sensitive(path: str) -> Callable[[Handler], Handler]:
-    """A form that needs the password where it was given too long ago: it is asked for, and then the form goes on."""
+def sensitive(path: str, roles: Collection[Role] = EVERYBODY) -> Callable[[Handler], Handler]:
+    """A form that needs the password where it was given too long ago: it is asked for, and then the form goes on. A field
+    `back` says where those go who leave it."""
     def declare(handler: Handler) -> Handler:
         async def answer(page: Page) -> Response[Any]:
             try:
                 return await handler(page)
             except StepUpRequired:
-                return await _ask_again(page, path)
+                page.form["then"] = path
+                return await ask_again(page)
 
-        _resume[path] = answer
+        _resume[path] = frozenset(roles), answer
         answer.__name__ = handler.__name__
-        return pages.post(path, roles=EVERYBODY)(answer)
+        return pages.post(path, roles=roles)(answer)
 
     return declare
 
 
-async def _ask_again(page: Page, path: str, *, status: int = 200, error: str = "") -> Response[Any]:
-    kept = {name: value for name, value in page.form.items() if name not in ("_csrf_token", "proof", "then")}
-    return await page.render("step_up.html", status=status, here=HERE, then=path, kept=kept, error=error,
-                             layout=layout(page))
+async def ask_again(page: Page, *, status: int = 200, error: str = "", refusal: Told | None = None) -> Response[Any]:
+    kept = {name: value for name, value in page.form.items() if name not in ASKED}
+    factor = await page.ask(Identity).second_factor(page.caller)
+    return await page.render("step_up.html", status=status, here=HERE, then=page.form["then"], kept=kept, error=error,
+                             refusal=refusal, passkeys=factor.passkeys, back=forms.back(page, HERE), layout=layout(page))
+
+
+def going_on(page: Page) -> Handler:
+    """The form that the password was asked for."""
+    roles, handler = _resume.get(page.form.get("then", ""), (frozenset(), None))
+    if handler is None or not roles & page.caller.roles:
+        raise NotFound
+    return handler
 
 
 @pages.post("/security/prove", roles=EVERYBODY)
 async def prove(page: Page) -> Response[Any]:
-    path = page.form.get("then", "")
-    if path not in _resume:
-        raise NotFound
+    go_on = going_on(page)
     try:
         await page.ask(Identity).step_up(page.caller, StepUp(page.form.get("proof", "")[:200] or "-"))
     except (WrongCredentials, TooManyTries) as refusal:
-        return await _ask_again(page, path, status=422 if refusal.status == 401 else refusal.status, error=refusal.detail)
-    return await _resume[path](page)
+        return await ask_again(page, status=422 if refusal.status == 401 else refusal.status, error=refusal.detail)
+    return await go_on(page)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -126,7 +136,8 @@ async def security(page: Page) -> Response[Any]:
     identity = page.ask(Identity)
     sessions = sorted(await identity.sessions(page.caller), key=lambda one: not one.current)
     return await page.render("security.html", here=HERE, factor=await identity.second_factor(page.caller),
-                             sessions=sessions, logins=await identity.logins(page.caller), layout=layout(page))
+                             passkeys=await identity.passkeys(page.caller), sessions=sessions,
+                             logins=await identity.logins(page.caller), layout=layout(page))
 
 
 @sensitive("/security/authenticator")

@@ -70,6 +70,20 @@ from .federation import (
     SignInElsewhere,
     TripOver,
 )
+from .passkeys import (
+    ChallengeSpent,
+    MadeCredential,
+    NewPasskey,
+    Passkey,
+    PasskeyKnown,
+    PasskeyOptions,
+    PasskeyRefused,
+    PasskeyUnfit,
+    RenamePasskey,
+    TooManyPasskeys,
+    UsedCredential,
+    UsePasskey,
+)
 
 __all__ = [
     "EVERYBODY",
@@ -79,6 +93,7 @@ __all__ = [
     "Arrived",
     "Away",
     "BroughtBack",
+    "ChallengeSpent",
     "ChangePassword",
     "Code",
     "CodeGiven",
@@ -93,13 +108,20 @@ __all__ = [
     "LinkRequired",
     "Login",
     "LoginTaken",
+    "MadeCredential",
     "MfaRequired",
+    "NewPasskey",
     "NewPassword",
     "NoFactor",
     "NotKnownHere",
     "NotProven",
     "NothingToConfirm",
     "OpenAccount",
+    "Passkey",
+    "PasskeyKnown",
+    "PasskeyOptions",
+    "PasskeyRefused",
+    "PasskeyUnfit",
     "Password",
     "Provider",
     "ProviderAway",
@@ -109,6 +131,7 @@ __all__ = [
     "RegisterPatient",
     "Registered",
     "RegistrationRequired",
+    "RenamePasskey",
     "ResetLink",
     "Revoked",
     "RoleNeedsPerson",
@@ -122,9 +145,12 @@ __all__ = [
     "TokenRequest",
     "TokenToRevoke",
     "Tokens",
+    "TooManyPasskeys",
     "TotpEnrolment",
     "TripOver",
     "UnsupportedGrant",
+    "UsePasskey",
+    "UsedCredential",
     "WeakPassword",
     "WrongCode",
     "WrongCredentials",
@@ -198,6 +224,39 @@ class Identity(SignInElsewhere, Contract, context="identity"):
     async def renew_recovery_codes(self, caller: Caller) -> RecoveryCodes:
         """Ten new ones; those before are good no more."""
 
+    @get("/auth/passkeys", allow=EVERYBODY)
+    async def passkeys(self, caller: Caller) -> list[Passkey]:
+        """What opens one's own account without a password."""
+
+    @get("/auth/passkeys/options", allow=EVERYBODY, refuses=[StepUpRequired, TooManyPasskeys])
+    async def passkey_options(self, caller: Caller) -> PasskeyOptions:
+        """Begin to make a passkey: what the browser's `navigator.credentials.create` is asked."""
+
+    @post("/auth/passkeys", status=201, allow=EVERYBODY,
+          refuses=[PasskeyUnfit, ChallengeSpent, PasskeyKnown, TooManyPasskeys, StepUpRequired])
+    async def add_passkey(self, caller: Caller, body: NewPasskey) -> Passkey:
+        """The browser has made it: from now on it signs in. The owner is told by e-mail."""
+
+    @patch("/auth/passkeys/{passkey_id}", allow=EVERYBODY, refuses=[NotFound])
+    async def rename_passkey(self, caller: Caller, passkey_id: UUID, body: RenamePasskey, if_match: int) -> Passkey:
+        """A name to know it by."""
+
+    @delete("/auth/passkeys/{passkey_id}", allow=EVERYBODY, refuses=[NotFound, StepUpRequired])
+    async def remove_passkey(self, caller: Caller, passkey_id: UUID) -> Done:
+        """It signs in no more. The owner is told by e-mail."""
+
+    @get("/auth/passkeys/challenge", allow={ANYONE: ANY})
+    async def passkey_challenge(self, caller: Caller) -> PasskeyOptions:
+        """Begin to use a passkey, whoever's: what the browser's `navigator.credentials.get` is asked."""
+
+    @post("/auth/passkeys/token", allow={ANYONE: ANY}, refuses=[PasskeyRefused, ChallengeSpent, TooManyTries])
+    async def passkey_token(self, caller: Caller, body: UsePasskey) -> Tokens:
+        """Sign in with a passkey alone. It stands for both factors: the device, and the finger, face or PIN it asked for."""
+
+    @post("/auth/passkeys/step-up", allow=EVERYBODY, refuses=[PasskeyRefused, ChallengeSpent, TooManyTries])
+    async def passkey_step_up(self, caller: Caller, body: UsePasskey) -> Done:
+        """As `step-up`, with a passkey of this account in place of the password."""
+
     @get("/accounts", allow={ADMIN: ANY})
     async def accounts(self, caller: Caller, q: SearchText = "", role: Role | None = None, limit: Limit = 25,
                        cursor: Cursor | None = None) -> Page[Account]:
@@ -219,9 +278,10 @@ class Identity(SignInElsewhere, Contract, context="identity"):
     async def second_factor_of(self, caller: Caller, account_id: UUID) -> SecondFactor:
         """What signing in to this account needs besides the password."""
 
-    @delete("/accounts/{account_id}/mfa", allow={ADMIN: ANY}, refuses=[NotFound, NoFactor])
+    @delete("/accounts/{account_id}/mfa", allow={ADMIN: ANY}, refuses=[NotFound, NoFactor, StepUpRequired])
     async def reset_second_factor(self, caller: Caller, account_id: UUID) -> Done:
-        """For somebody who has lost phone and recovery codes: the password alone will do. They are told by e-mail."""
+        """For somebody who has lost phone and recovery codes: the password alone will do, and passkeys are removed. They
+        are told by e-mail."""
 
     @get("/accounts/{account_id}/sessions", allow={ADMIN: ANY}, refuses=[NotFound])
     async def sessions_of(self, caller: Caller, account_id: UUID) -> list[Session]:

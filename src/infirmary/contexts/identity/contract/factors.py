@@ -14,10 +14,12 @@ Code = Annotated[str, Meta(min_length=1, max_length=40)]   # six digits, or a re
 
 
 class SecondFactor(Struct, frozen=True, kw_only=True):
-    """Whether signing in needs a code besides the password, since when, and how many recovery codes are unused."""
+    """Whether signing in needs a code besides the password, since when, and how many recovery codes are unused. Passkeys
+    sign in without either."""
 
     totp_since: Instant | None
     recovery_codes_left: int
+    passkeys: int = 0
 
 
 class TotpEnrolment(Struct, frozen=True):
@@ -59,7 +61,8 @@ class StepUp(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StepUpRequired(Refusal):
-    """This changes how you sign in, and your password was given too long ago. Send it to /auth/step-up, then repeat."""
+    """This changes how somebody signs in, and your password was given too long ago. Send it to /auth/step-up, or use a
+    passkey with /auth/passkeys/step-up, then repeat."""
 
     status = 403
 
@@ -73,4 +76,4 @@ class NothingToConfirm(Conflict):
 
 
 class NoFactor(Conflict):
-    """This account has no second factor."""
+    """This account has no second factor and no passkey."""

@@ -189,6 +189,12 @@ def recovery_key(typed: str) -> str:
     return typed.translate(_MISREAD)
 
 
+# --- passkeys --------------------------------------------------------------------------------------------------------
+
+CHALLENGE_FOR = timedelta(minutes=5)
+MOST_PASSKEYS = 20   # of one account
+
+
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 def check_roles(roles: Collection[Role], *, patient_id: UUID | None, doctor_id: UUID | None) -> None:

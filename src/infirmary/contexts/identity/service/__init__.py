@@ -10,6 +10,7 @@ from .factors import Factors
 from .federation import Federation
 from .keys import Keys
 from .merging import RecordsMadeOne
+from .passkeys import Passkeys
 from .password_care import PasswordCare
 from .registration import Registration
 from .signing_in import REVOCATIONS_KEPT
@@ -19,7 +20,7 @@ __all__ = ["IdentityService"]
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, Federation, PasswordCare, Factors, AccountCare, Keys, RecordsMadeOne):
+class IdentityService(Registration, Federation, PasswordCare, Factors, Passkeys, AccountCare, Keys, RecordsMadeOne):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())
@@ -31,3 +32,4 @@ class IdentityService(Registration, Federation, PasswordCare, Factors, AccountCa
             await tx.run(tables.FORGET_REVOCATIONS, before=now - REVOCATIONS_KEPT)
             await tx.run(tables.FORGET_RESETS, before=now - KEPT)
             await tx.run(tables.FORGET_PENDING, before=now - KEPT)
+            await tx.run(tables.passkeys.FORGET_SPENT, before=now - KEPT)

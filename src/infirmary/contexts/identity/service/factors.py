@@ -43,7 +43,9 @@ class Factors(Sessions):
         async with self.db.reading() as reading:
             factor = await tables.TOTPS.get(reading, account.id)
             left = await reading.one(tables.RECOVERY_LEFT, key=account.id) or 0
-        return SecondFactor(totp_since=factor.confirmed_at if factor else None, recovery_codes_left=left)
+            passkeys = await reading.one(tables.passkeys.HOW_MANY, account_id=account.id) or 0
+        return SecondFactor(totp_since=factor.confirmed_at if factor else None, recovery_codes_left=left,
+                            passkeys=passkeys)
 
     async def enroll_totp(self, caller: Caller) -> TotpEnrolment:
         caller.must_reach(account_id=caller.account_id)
@@ -141,7 +143,9 @@ class Factors(Sessions):
     async def _reset_factor(self, caller: Caller, account_id: UUID) -> Done:
         async with self.db.transaction() as tx:
             account = await locked(tx, account_id)
-            if not await self._drop(tx, account):
+            await self.must_be_fresh(tx, caller)
+            dropped = await self._drop(tx, account)
+            if not await tx.run(tables.passkeys.DROP_ALL, account_id=account.id) and not dropped:
                 raise NoFactor
             await self.throttle.forgive(tx, self.codes_at(account.email_key), [])
             self.tell_of_factor(tx, caller, account, FactorChange.RESET)

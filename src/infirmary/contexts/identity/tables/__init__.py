@@ -33,6 +33,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from infirmary.language import ADMIN, Role
 
 from . import federation as federation  # whose tables belong to the metadata
+from . import passkeys as passkeys  # likewise
 from .base import metadata as metadata
 
 account = Table(

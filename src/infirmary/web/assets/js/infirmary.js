@@ -9,5 +9,6 @@ import "./keyboard.js";
 import "./large.js";
 import "./live.js";
 import "./paper.js";
+import "./passkeys.js";
 import "./toasts.js";
 import "./view.js";
