@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from infirmary.kernel import settings
 
 LOOPBACK = ("127.0.0.1", "::1")
+SHORTEST_SECRET = 32   # characters
 
 
 class Environment(StrEnum):
@@ -59,6 +60,17 @@ class OpenIdProvider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     newcomers: bool = True   # whether those whom nobody here knows may register as patients
 
 
+class Video(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the browsers of a video visit find a way to each other. All empty: directly, which does within one network."""
+
+    # Servers that tell a browser its own public address (RFC 8489): stun:host:port, with commas.
+    stun: Annotated[str, Meta(pattern=r"^(stuns?:[^,\s]+(,\s*stuns?:[^,\s]+)*)?$")] = ""
+    # Relays for those who cannot reach each other (RFC 8656): turn:host:port?transport=udp, with commas. coturn takes our
+    # credentials with `use-auth-secret` and `static-auth-secret`; the file holds the same secret.
+    turn: Annotated[str, Meta(pattern=r"^(turns?:[^,\s]+(,\s*turns?:[^,\s]+)*)?$")] = ""
+    turn_secret_file: str = ""
+
+
 class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the parts find each other when they are separate processes. All empty: one process, which needs none of it;
     it may be traced, though."""
@@ -85,6 +97,7 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
     oidc: dict[Annotated[str, Meta(pattern="^[a-z0-9_-]{1,40}$")], OpenIdProvider] = {}   # by how addresses call it
+    video: Video = Video()
     breached_passwords: str = ""   # file of published passwords, as Have I Been Pwned's downloader writes it (SHA-1)
     secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
     services: Services = Services()
@@ -141,6 +154,9 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
                 found.append(f"oidc.{key}.issuer must begin with https://")
             if not _says_something(Path(provider.secret_file)):
                 found.append(f"oidc.{key}.secret_file must be a file that holds the client's secret")
+        if self.video.turn and not _says_something(Path(self.video.turn_secret_file), SHORTEST_SECRET):
+            found.append(f"video.turn needs video.turn_secret_file, of {SHORTEST_SECRET} characters or more: without a "
+                         "secret everybody may use the relay")
         if self.log_level == "debug":
             found.append("log_level must not be debug")
         return found
@@ -168,7 +184,7 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     return made
 
 
-def _says_something(file: Path) -> bool:
+def _says_something(file: Path, least: int = 1) -> bool:
     with suppress(OSError, UnicodeDecodeError):
-        return bool(file.read_text().strip())
+        return len(file.read_text().strip()) >= least
     return False

@@ -13,12 +13,15 @@ from uuid import UUID
 
 from msgspec import to_builtins
 
-from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Status
+from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Mode, Status
 from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
 from infirmary.contexts.appointments.contract.queue import OpenDisplay, OpenedDisplay, Precedence, TokenStatus
+from infirmary.contexts.appointments.contract.video import Side
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.appointments.domain import queue
+from infirmary.contexts.appointments.domain.video import Presence
 from infirmary.contexts.appointments.tables.queue import IN_LINE_ABOUT, TOKENS
+from infirmary.contexts.appointments.tables.video import PRESENCES
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.patients.contract import (
     ContactForm,
@@ -723,6 +726,35 @@ async def close_display(world: World, of: Subject) -> dict[str, Any]:
 @asks("appointments.board", "appointments.board_stream")
 async def board(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"secret": (await a_display(world)).secret}}
+@asks("appointments.room", about=PERSONS)
+async def room(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, mode=Mode.VIDEO)).id}}
+
+
+@asks("appointments.enter_room", "appointments.leave_room", about=PERSONS)
+async def enter_room(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, mode=Mode.VIDEO)).id}, "body": {"client": new_id()}}
+
+
+@asks("appointments.watch_room", about=PERSONS)
+async def watch_room(world: World, of: Subject) -> dict[str, Any]:
+    visit, client = await in_the_room(world, of)
+    return {"path": {"appointment_id": visit}, "query": {"client": client}}
+
+
+@asks("appointments.send_signal", about=PERSONS)
+async def send_signal(world: World, of: Subject) -> dict[str, Any]:
+    visit, client = await in_the_room(world, of)
+    return {"path": {"appointment_id": visit}, "body": {"client": client, "to": new_id(), "data": "{}"}}
+
+
+async def in_the_room(world: World, of: Subject) -> tuple[UUID, UUID]:
+    """A visit that has begun, with one page on both sides of it."""
+    visit, client = await world.visit(of, Status.IN_PROGRESS, mode=Mode.VIDEO), new_id()
+    until = world.clock.now() + timedelta(minutes=1)
+    async with world.house.rooms["appointments"].db.transaction() as tx:
+        PRESENCES.add(tx, *(Presence(visit.id, side, client, until) for side in Side))
+    return visit.id, client
 
 
 # --- notifications, audit, system ------------------------------------------------------------------------------------

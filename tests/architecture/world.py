@@ -245,12 +245,12 @@ class World:
             patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=self.free_time(),
             reason=f"{of.family_name}'s secret"))
 
-    async def visit(self, of: Subject, status: Status = Status.BOOKED) -> Visit:
+    async def visit(self, of: Subject, status: Status = Status.BOOKED, *, mode: Mode = Mode.IN_PERSON) -> Visit:
         """A fresh one, of now, in this state."""
         now, form = self.clock.now(), self.demographics[of.whose]
         visit = Visit(new_id(), of.patient_id, f"{form.given_name} {form.family_name}", of.doctor_id, "Dr Somebody",
                       new_id(), "Somewhere", now, now + timedelta(minutes=20), now.isoformat(), "Europe/Dublin",
-                      Mode.IN_PERSON, f"{of.family_name}'s secret", status, "", "", now, None, now, 1)
+                      mode, f"{of.family_name}'s secret", status, "", "", now, None, now, 1)
         step = visits_kept.KeptStep(visit.id, 1, status, now, form.given_name, None, now, f"{of.family_name}'s secret")
         async with self.house.rooms["appointments"].db.transaction() as tx:
             visits_kept.VISITS.add(tx, visit)

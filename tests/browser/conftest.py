@@ -20,7 +20,8 @@ from tests.provider.lying import a_secret_in
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", "--disable-quic", "--no-first-run"]
+             "--disable-sync", "--disable-quic", "--no-first-run", "--use-fake-device-for-media-stream",
+             "--use-fake-ui-for-media-stream"]   # a camera that shows a test picture, and is never asked for
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 PASSWORD = "infirmary-demo-1"

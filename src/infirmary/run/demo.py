@@ -14,6 +14,7 @@ from infirmary.contexts.appointments.contract import (
     Appointments,
     Because,
     BookAppointment,
+    Mode,
     Slot,
     Status,
     Why,
@@ -123,10 +124,12 @@ class Demo:
             doctor = await staff.engage_doctor(operator, DoctorForm(
                 given_name=given, family_name=family, specialty=specialty, department_id=departments[department].id,
                 room=room))
-            await staff.set_hours(operator, doctor.id, HoursForm(visit_minutes=minutes, weekly=[
+            await staff.set_hours(operator, doctor.id, HoursForm(
+                visit_minutes=minutes, video=department not in names.HANDS_ON, weekly=[
                 Opening(weekday=day, starts=starts, ends=ends, location=room)
                 for days, stretches in weekly for day in days for starts, ends in stretches]), if_match=0)
             self.doctors.append(doctor)
+        self.by_video = {one.id for one in self.doctors if one.department_name not in names.HANDS_ON}
         away = self.doctors[-1]
         await staff.take_leave(operator, away.id, LeaveForm(
             starts_at=_at(self.today + timedelta(days=3), 0, self.zone),
@@ -197,11 +200,11 @@ class Demo:
         await self.house.deliver_facts()
 
     async def book(self, slot: Slot) -> Appointment | None:
-        patient = self.chance.choice(self.patients)
+        patient, offered = self.chance.choice(self.patients), slot.doctor_id in self.by_video
         try:
             return await self.appointments.book(operator, BookAppointment(
                 patient_id=patient, doctor_id=slot.doctor_id, starts_at=slot.starts_at,
-                reason=self.chance.choice(names.REASONS)))
+                reason=self.chance.choice(names.REASONS), mode=Mode.VIDEO if offered and self.chance.random() < .1 else Mode.IN_PERSON))
         except Refusal:   # this patient is busy then: so be it
             return None
 
@@ -262,6 +265,8 @@ class Demo:
                 await self.appointments.decline(operator, made.id, Because("Your family doctor can see you sooner for this."))
         general = next(doctor for doctor in self.doctors if doctor.department_name == "General medicine")
         await self.book_as_patient(self.rosa, general.id, days=1, reason="Blood test results")
+        await self.book_as_patient(self.rosa, self.doctors[0].id, days=0, reason="How the new tablets are going",
+                                   mode=Mode.VIDEO, caller=operator)
 
     async def read_old_news(self) -> None:
         """Six weeks of notifications have been read by now."""
@@ -269,13 +274,15 @@ class Demo:
             await self.house.ask(Notifications).read_all(Caller(
                 account_id=one.id, roles=frozenset(one.roles), subjects={"account_id": one.id}))
 
-    async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str) -> Appointment | None:
-        caller = Caller(account_id=UUID(int=2), name="Online", roles=frozenset({PATIENT}), subjects={"patient_id": patient})
+    async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str, mode: Mode = Mode.IN_PERSON,
+                              caller: Caller | None = None) -> Appointment | None:
+        caller = caller or Caller(account_id=UUID(int=2), name="Online", roles=frozenset({PATIENT}),
+                                  subjects={"patient_id": patient})
         start = _at(self.today + timedelta(days=days), 0, self.zone)
         for slot in (await self.appointments.slots(caller, from_=start, to=start + timedelta(days=9), doctor_id=doctor)).items:
             try:
                 return await self.appointments.book(caller, BookAppointment(
-                    patient_id=patient, doctor_id=doctor, starts_at=slot.starts_at, reason=reason))
+                    patient_id=patient, doctor_id=doctor, starts_at=slot.starts_at, reason=reason, mode=mode))
             except Refusal:   # taken, or the patient is busy: the next one
                 continue
         return None

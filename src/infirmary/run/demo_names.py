@@ -36,6 +36,8 @@ DOCTORS: list[tuple[str, str, str, str, str, int, Week]] = [   # given, family, 
     ("Mei", "Chen", "Maternity", "Obstetrics", "Room 1.21", 30, EARLY),
     ("Nomvula", "Dlamini", "Maternity", "Midwifery", "Room 1.23", 30, FULL)]
 
+HANDS_ON = ("Orthopaedics", "Maternity")   # where nobody is seen by video
+
 STAFF = [("Thandiwe", "Mokoena", "nurse", "Cardiology"), ("Mirela", "Popescu", "reception", None),
          ("Tomás", "Herrera", "pharmacist", None), ("Ingrid", "Haugen", "cashier", None),
          ("Noor", "van Dijk", "auditor", None), ("Birgitta", "Svensson", "nurse", "Paediatrics"),

@@ -15,6 +15,7 @@ from infirmary.contexts.appointments.contract import (
     TimeIsPast,
     TimeIsTaken,
     TooManyVisits,
+    VideoNotOffered,
 )
 from infirmary.kernel.errors import Refusal
 
@@ -22,17 +23,19 @@ from .menu import N_
 from .page import Page
 from .shown import Item, Told, Way, alternatives, told
 
-# icons: clock-x user-off lock calendar-off
+# icons: clock-x user-off lock calendar-off video-off
 TITLES: Mapping[type[Refusal], tuple[str, str]] = {
     TimeIsTaken: (N_("This time has just gone"), "clock-x"), HoldIsGone: (N_("This time is not held any more"), "clock-x"),
     SlotNotOffered: (N_("This time lies outside the hours"), "clock-x"), TimeIsPast: (N_("This time has passed"), "clock-x"),
     DoctorNotAvailable: (N_("This doctor takes no visits any more"), "user-off"),
     PatientNotActive: (N_("This record is closed"), "lock"),
+    VideoNotOffered: (N_("This doctor sees nobody by video"), "video-off"),
     TooManyVisits: (N_("There are many visits to come already"), "calendar-off")}
 WORDS = {
     ObstacleCode.RECORD_CLOSED: N_("The record is closed: no visit can be booked with it."),
     ObstacleCode.TOO_MANY_VISITS: N_("No more can be booked online. Call us to book another, or cancel one that is not needed."),
     ObstacleCode.NO_SUCH_DOCTOR: N_("This doctor takes no visits any more. Choose somebody else."),
+    ObstacleCode.NO_VIDEO: N_("This doctor does not see patients by video. Choose to come in person, or somebody else."),
     ObstacleCode.TIME_PAST: N_("The time has passed. Choose one that is still to come."),
     ObstacleCode.DOCTOR_AWAY: N_("The doctor is away then. Choose another day, or somebody else."),
     ObstacleCode.OUTSIDE_HOURS: N_("The doctor sees nobody at that time."),

@@ -195,8 +195,8 @@ class Page:
             response.set_cookie(cookie)
         return response
 
-    def json(self, value: Any) -> Response[bytes]:
-        return self._finish(Response(msgspec.json.encode(value), media_type="application/json"))
+    def json(self, value: Any, *, status: int = 200) -> Response[bytes]:
+        return self._finish(Response(msgspec.json.encode(value), status_code=status, media_type="application/json"))
 
     def _finish(self, response: Response[bytes]) -> Response[bytes]:
         for cookie in self.cookies:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +15,7 @@ from infirmary.kernel.errors import Refusal
 
 Words = Callable[[str], str]
 LIVE = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
+VIDEO_LASTS = timedelta(hours=1)   # after the end of a visit, as the room says itself
 MOVABLE = (Status.REQUESTED, Status.BOOKED)
 
 
@@ -67,6 +68,7 @@ class ShownVisit(Struct, frozen=True, kw_only=True):
     place: str
     reason: str
     note: str
+    join_href: str
     move_href: str
     cancel_href: str
     calendar_href: str
@@ -111,8 +113,15 @@ def visit(one: Appointment, *, now: datetime, zone: Any, _: Words) -> ShownVisit
         minutes=int((one.ends_at - one.starts_at).total_seconds()) // 60, status=one.status.value,
         doctor=one.doctor_name, department=one.department_name,
         place=_("By video") if one.mode is Mode.VIDEO else one.location, reason=one.reason, note=note,
+        join_href=video_href(one, now),
         move_href=f"/visits/{one.id}/move" if movable else "", cancel_href=f"/visits/{one.id}/cancel" if movable else "",
         calendar_href=f"/visits/{one.id}/calendar.ics" if one.status in LIVE and coming else "")
+
+
+def video_href(one: Appointment, now: datetime) -> str:
+    """Where the two of a video visit meet, while there is something to come to."""
+    return f"/visits/{one.id}/video" if one.mode is Mode.VIDEO and one.status in LIVE[1:] and \
+        now < one.ends_at + VIDEO_LASTS else ""
 
 
 def step_text(step: Step, before: Step | None, _: Words) -> str:

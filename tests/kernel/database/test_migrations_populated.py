@@ -36,6 +36,7 @@ REWRITTEN: dict[tuple[str, str], set[str]] = {}   # (context, revision) -> table
 NOT_IN_THE_DEMO = {"session", "refresh_token", "revocation", "throttle", "password_reset", "totp", "recovery_code",
                    "oidc_trip", "oidc_arrival", "oidc_login",
                    "passkey", "spent_challenge",
+                   "video_presence", "video_signal",
                    "hold", "waiting", "merge_of_records", "merged_record", "moved_visit",
                    "move_plan", "move_item",
                    "parked", "answered", "inbox", "outbox"}   # each of the last in some context

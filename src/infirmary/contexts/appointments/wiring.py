@@ -14,6 +14,7 @@ from .tables import metadata
 APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path(__file__).parent / "migrations",
                        service=AppointmentsService, reactions=reactions,
                        jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
+                                             Job("tidy-video", timedelta(minutes=1), service.tidy_video),
                                              Job("tend-waitlist", timedelta(0), service.tend_waitlist),
                                              Job("tend-plans", timedelta(0), service.tend_plans),
                                              Job("tend-queues", timedelta(seconds=20), service.tend_queues),

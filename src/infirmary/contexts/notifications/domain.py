@@ -168,7 +168,7 @@ def _about_moved(event: AppointmentRescheduled, patient: Callable[..., News], do
 
 
 def _place(event: VisitChanged) -> str:
-    where = _("by video") if event.mode is Mode.VIDEO else event.location
+    where = _("by video, from the page of the visit") if event.mode is Mode.VIDEO else event.location
     return ", ".join(filter(None, (event.department_name, where)))
 
 

@@ -104,10 +104,12 @@ class Opening(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class HoursForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A slot is offered every `visit_minutes` + `buffer_minutes`; both are multiples of five."""
+    """A slot is offered every `visit_minutes` + `buffer_minutes`; both are multiples of five. `video`: patients may
+    choose to be seen by video."""
 
     visit_minutes: Annotated[int, Meta(ge=5, le=240, multiple_of=5)]
     buffer_minutes: Annotated[int, Meta(ge=0, le=120, multiple_of=5)] = 0
+    video: bool = True
     weekly: Annotated[list[Opening], Meta(max_length=42)]
 
 
@@ -115,6 +117,7 @@ class Hours(Struct, frozen=True, kw_only=True):
     doctor_id: UUID
     visit_minutes: int
     buffer_minutes: int
+    video: bool = True
     weekly: list[Opening]
     version: int
 

@@ -30,6 +30,7 @@ class ScheduleChanged(Event, frozen=True, kw_only=True):
     weekly: list[Opening]
     away: list[Away]
     active: bool
+    video: bool = True
 
 
 class DepartmentChanged(Event, frozen=True, kw_only=True):

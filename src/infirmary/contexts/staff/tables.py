@@ -76,7 +76,8 @@ hours = Table(
     Column("visit_minutes", Integer, nullable=False),
     Column("buffer_minutes", Integer, nullable=False),
     Column("weekly", Json, nullable=False),
-    Column("version", Integer, nullable=False))
+    Column("version", Integer, nullable=False),
+    Column("video", Boolean, nullable=False, server_default="1"))
 
 leave = Table(
     "doctor_leave", metadata,   # LEAVE is a word of MySQL's
@@ -163,11 +164,12 @@ class KeptHours(Struct, frozen=True):
     buffer_minutes: int
     weekly: Any
     version: int = 1
+    video: bool = True
 
     @property
     def shown(self) -> Hours:
         return Hours(doctor_id=self.doctor_id, visit_minutes=self.visit_minutes, buffer_minutes=self.buffer_minutes,
-                     weekly=msgspec.convert(self.weekly, list[Opening]), version=self.version)
+                     video=self.video, weekly=msgspec.convert(self.weekly, list[Opening]), version=self.version)
 
 
 def no_hours(doctor_id: UUID) -> KeptHours:

@@ -12,7 +12,7 @@ from infirmary.language import SERVICE
 WEB = "web"
 SERVED_BY = {"system": "identity"}   # contexts without a service of their own
 DOCUMENTS = ("/api/v1/openapi.json", "/api/v1/asyncapi.json")   # of all contracts; the pages' service has them
-PAGE_STREAMS = ("/notifications/stream", "/diary/stream")
+PAGE_STREAMS = ("/notifications/stream", "/diary/stream", "/visits/{visit_id}/video/stream")
 
 TIMEOUT, TRY_READ, TRY_WRITE = "10s", "3s", "5s"
 STREAM_SILENT = "120s"   # a stream says something every 15 seconds, if only that it is alive
@@ -45,7 +45,7 @@ def routes(contracts: Sequence[type[Contract]]) -> list[Route]:
         *(_to(WEB, "web.document", {"path": path}, **_again(AT_ALL, TRY_READ)) for path in DOCUMENTS),
         *(route for _, same in groupby(operations, key=_rank) for route in _of_path(list(same))),
         *(_nowhere("unknown", {"prefix": prefix}) for prefix in ("/api/v1/", "/.well-known/")),
-        *(_to(WEB, "web.stream", {"path": path}, timeout="0s", idle_timeout=STREAM_SILENT) for path in PAGE_STREAMS),
+        *(_to(WEB, "web.stream", _path(path), timeout="0s", idle_timeout=STREAM_SILENT) for path in PAGE_STREAMS),
         _to(WEB, "web.page", {"prefix": "/", "headers": [_method("GET")]}, **_again(AT_ALL, TRY_READ)),
         _to(WEB, "web.deed", {"prefix": "/"}, **_again(NOT_SENT)),
     ]

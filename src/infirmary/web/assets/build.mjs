@@ -96,7 +96,7 @@ const ours = ["tokens.css", "components.css"].map((f) => read(path.join(here, f)
 const css = transform({ filename: "infirmary.css", code: Buffer.from(`${await tabler()}\n${ours}`), minify: true, targets: browsers });
 write("infirmary.css", css.code);
 
-// 4. Scripts. The two large ones are imported by infirmary.js only where a page has a chart or a diary.
+// 4. Scripts. The large ones are imported by infirmary.js only where a page has a chart, a diary or a video room.
 async function bundle(entry, options = {}) {
   const made = await esbuild.build({
     entryPoints: [path.join(here, "js", entry)], bundle: true, minify: true, format: "esm", target: "es2022",
@@ -107,9 +107,11 @@ async function bundle(entry, options = {}) {
 
 const chart = await bundle("chart.js");
 const calendar = await bundle("calendar.js", { define: { SPRITE: JSON.stringify(sprite) } });
+const video = await bundle("video.js");
 await bundle("theme.js", { format: "iife" });
 await bundle("infirmary.js", {
-  define: { CHART: JSON.stringify(`./${chart}`), CALENDAR: JSON.stringify(`./${calendar}`) }, external: ["./chart.js?*", "./calendar.js?*"],
+  define: { CHART: JSON.stringify(`./${chart}`), CALENDAR: JSON.stringify(`./${calendar}`), VIDEO: JSON.stringify(`./${video}`) },
+  external: ["./chart.js?*", "./calendar.js?*", "./video.js?*"],
 });
 
 // 5. What pages ask for by name, and what tests need but nobody is served

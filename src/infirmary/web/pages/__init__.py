@@ -25,6 +25,7 @@ from . import (
     people,
     register,
     security,
+    video,
     visits,
     waitlist,
 )
@@ -32,6 +33,7 @@ from . import (
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, passkeys.pages, federation.pages,               # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
+    video.pages,                                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,

@@ -15,6 +15,7 @@ from infirmary.contexts.appointments.contract import (
     BookAppointment,
     Held,
     HoldSlot,
+    Mode,
     NotInThisState,
     Opening,
     RescheduleAppointment,
@@ -166,7 +167,6 @@ def _groups(page: Page, slots: list[Slot], names: dict[UUID, str], *, several: b
 async def hold(page: Page) -> Response[Any]:
     """Choosing a time keeps it while the patient reads on."""
     value = page.form.get("instead") or page.form.get("slot", "")
-    reason = page.form.get("reason", "").strip()[:500]
     slot = slot_of(value)
     if slot is None:
         raise NotFound
@@ -177,8 +177,8 @@ async def hold(page: Page) -> Response[Any]:
         why = _why_not(page, refusal, _others(page, refusal))
         return await _times(page, doctor_id=slot[0], department_id=None, day=page.local(slot[1]).date(), refusal=why,
                             status=refusal.status)
-    if reason:   # what was typed does not go into an address
-        return await _confirmation(page, value, key=str(uuid4()), held=held, values={"reason": reason})
+    if any(_typed(page).values()):   # what was typed does not go into an address
+        return await _confirmation(page, value, key=str(uuid4()), held=held, values=_typed(page))
     return page.redirect("/book/confirm?" + urlencode({"slot": value, "hold": held.hold_id}))
 
 
@@ -208,7 +208,7 @@ async def _confirmation(page: Page, value: str, *, key: str, held: Held | None =
     room = (await page.ask(Staff).doctor(page.caller, slot[0])).room
     return await page.render(
         "book_confirm.html", status=status, slot=value, key=key, refusal=refusal, values=values or {}, hold=running,
-        hold_over=hold_over,
+        hold_over=hold_over, video=opening.video,
         back="/book/when?" + urlencode({"doctor": slot[0], "day": at.date()}), needs_answer=opening.accepts_first,
         visit={"starts_at": at, "minutes": opening.visit_minutes, "doctor": opening.doctor_name,
                "department": opening.department_name, "place": room})
@@ -223,20 +223,24 @@ async def book(page: Page) -> Response[Any]:
     if slot is None:
         raise NotFound
     body = BookAppointment(patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1], reason=reason,
-                           hold_id=an_id(page.form.get("hold", "")))
+                           mode=Mode.VIDEO if page.form.get("mode") == Mode.VIDEO else Mode.IN_PERSON, hold_id=an_id(page.form.get("hold", "")))
     try:
         with changed(key=key):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, body)
     except Refusal as refusal:
         ways = _others(page, refusal)
         ways.append(Way(page.language.gettext("All times"), "/book/when?" + urlencode({"doctor": slot[0]})))
-        return await _confirmation(page, value, key=str(uuid4()), status=refusal.status, values={"reason": reason},
+        return await _confirmation(page, value, key=str(uuid4()), status=refusal.status, values=_typed(page),
                                    refusal=_why_not(page, refusal, ways))
     words = page.language.gettext("Asked for %(day)s, %(time)s. We tell you when the department has answered.") \
         if made.status.value == "requested" else page.language.gettext("Booked for %(day)s, %(time)s.")
     at = page.local(made.starts_at)
     return page.redirect(f"/visits/{made.id}", toast=words % {
         "day": page.language.day(at.date(), page.today), "time": page.language.time(at)})
+
+
+def _typed(page: Page) -> dict[str, str]:
+    return {"reason": page.form.get("reason", "").strip()[:500], "mode": page.form.get("mode", "")}
 
 
 def _why_not(page: Page, refusal: Refusal, ways: list[Way]) -> Told:

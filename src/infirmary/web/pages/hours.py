@@ -83,7 +83,7 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
     if rows is None:
         rows = [Row(one.weekday, one.starts, one.ends, one.location) for one in hours.weekly]
         values = {"visit_minutes": str(hours.visit_minutes or 20), "buffer_minutes": str(hours.buffer_minutes),
-                  "version": str(hours.version), **(values or {})}
+                  "video": "true" if hours.video else "", "version": str(hours.version), **(values or {})}
     if changed is not None:
         values = {**(values or {}), "version": str(hours.version)}
     standing = await asyncio.gather(*(_standing(page, one, whose.doctor_id) for one in leaves))
@@ -167,7 +167,7 @@ def _week(page: Page, rows: list[Row]) -> HoursForm:
             openings.append(Opening(weekday=row.weekday, starts=starts, ends=ends, location=row.location[:200]))
     mend = {"visit_minutes": _("Between 5 and 240, in steps of five."),
             "buffer_minutes": _("Between 0 and 120, in steps of five.")}
-    filled = forms.filled(page, HoursForm, mend, weekly=openings)
+    filled = forms.filled(page, HoursForm, mend, weekly=openings, video=bool(page.form.get("video")))
     if any(row.error for row in rows):
         raise Malformed(errors=[FieldError("weekly", _("Mend the marked times."))])
     return filled

@@ -11,6 +11,7 @@ from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
 from .plans import MovePlans
 from .queue import QueueContract
+from .video import VideoVisits
 from .visits import (
     BOOKERS,
     BOOKING,
@@ -43,6 +44,7 @@ from .visits import (
     TimeIsTaken,
     TooEarly,
     TooManyVisits,
+    VideoNotOffered,
     Why,
 )
 from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiting, WaitIsOver
@@ -51,10 +53,10 @@ __all__ = [
     "Appointment", "Appointments", "Because", "BookAppointment", "DoctorNotAvailable", "Held", "HoldIsGone",
     "HoldSlot", "Minutes", "Mode", "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening",
     "PatientNotActive", "RescheduleAppointment", "Slot", "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast",
-    "TimeIsTaken", "TooEarly", "TooManyVisits", "Why"]
+    "TimeIsTaken", "TooEarly", "TooManyVisits", "VideoNotOffered", "Why"]
 
 
-class Appointments(MovePlans, QueueContract, context="appointments"):
+class Appointments(MovePlans, QueueContract, VideoVisits, context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:

@@ -56,6 +56,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     department_name: str
     visit_minutes: int
     accepts_first: bool
+    video: bool = True
     next: Slot | None
 
 
@@ -157,6 +158,7 @@ class ObstacleCode(StrEnum):
     RECORD_CLOSED = "record_closed"
     TOO_MANY_VISITS = "too_many_visits"
     NO_SUCH_DOCTOR = "no_such_doctor"
+    NO_VIDEO = "no_video"
     TIME_PAST = "time_past"
     DOCTOR_AWAY = "doctor_away"
     OUTSIDE_HOURS = "outside_hours"
@@ -202,6 +204,10 @@ class DoctorNotAvailable(Refusal):
     """This doctor does not take visits here."""
 
 
+class VideoNotOffered(Refusal):
+    """This doctor does not see patients by video. Choose to come in person, or somebody else."""
+
+
 class PatientNotActive(Refusal):
     """This patient's record is closed; no visit can be booked."""
 
@@ -221,6 +227,6 @@ class TooEarly(Refusal):
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
-BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable]
+BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered]
 BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]
 STEPS = [NotFound, NotInThisState]

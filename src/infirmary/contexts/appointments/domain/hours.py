@@ -43,6 +43,7 @@ class Schedule(Struct, frozen=True):
     away: list[tuple[int, int]]
     active: bool
     version: int
+    video: bool = True
 
 
 class Open(NamedTuple):
@@ -67,7 +68,7 @@ def announced(event: ScheduleChanged) -> Schedule:
         event.accepts_first, event.visit_minutes, event.buffer_minutes,
         [(one.weekday, _minutes(one.starts), _minutes(one.ends), one.location) for one in event.weekly],
         [(seconds(one.starts_at), -(-_micro(one.ends_at) // 1_000_000)) for one in event.away],
-        event.active, event.version)
+        event.active, event.version, event.video)
 
 
 def seconds(instant: datetime) -> int:

@@ -15,6 +15,7 @@ from infirmary.contexts.appointments.contract import (
     TimeIsPast,
     TimeIsTaken,
     TooManyVisits,
+    VideoNotOffered,
 )
 from infirmary.kernel.errors import Refusal
 
@@ -39,6 +40,8 @@ WORDS = {
         "Call us to book another, or cancel one that is not needed."),
     ObstacleCode.NO_SUCH_DOCTOR: Said(
         DoctorNotAvailable, "This doctor does not take visits here.", "Choose somebody else."),
+    ObstacleCode.NO_VIDEO: Said(
+        VideoNotOffered, "This doctor does not see patients by video.", "Choose to come in person, or somebody else."),
     ObstacleCode.TIME_PAST: Said(TimeIsPast, "This time has passed.", "Choose one to come."),
     ObstacleCode.DOCTOR_AWAY: Said(
         SlotNotOffered, "The doctor is away at that time.", "Choose another day, or somebody else."),
@@ -58,7 +61,8 @@ WORDS = {
         TimeIsTaken, "A time from the waitlist is kept for the patient then.",
         "Take or leave that offer, or choose another time."),
 }
-NO_OTHER_TIME_HELPS = {ObstacleCode.RECORD_CLOSED, ObstacleCode.TOO_MANY_VISITS, ObstacleCode.NO_SUCH_DOCTOR}
+NO_OTHER_TIME_HELPS = {ObstacleCode.RECORD_CLOSED, ObstacleCode.TOO_MANY_VISITS, ObstacleCode.NO_SUCH_DOCTOR,
+                       ObstacleCode.NO_VIDEO}
 
 
 def obstacle(code: ObstacleCode, **more: object) -> Obstacle:

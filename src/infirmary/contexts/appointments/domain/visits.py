@@ -76,6 +76,7 @@ ACCEPT = Move("accepted", (Status.REQUESTED,), Status.BOOKED, events.Appointment
 DECLINE = Move("declined", (Status.REQUESTED,), Status.DECLINED, events.AppointmentDeclined)
 CANCEL = Move("cancelled", MOVABLE, Status.CANCELLED, events.AppointmentCancelled)
 CHECK_IN = Move("checked_in", (Status.BOOKED,), Status.CHECKED_IN, events.PatientCheckedIn, "day")
+ARRIVE = CHECK_IN._replace(since="")   # by entering the video room, which opens before midnight for a visit after it
 START = Move("started", (Status.BOOKED, Status.CHECKED_IN), Status.IN_PROGRESS, events.VisitStarted, "day")
 COMPLETE = Move("completed", (Status.CHECKED_IN, Status.IN_PROGRESS), Status.COMPLETED, events.VisitCompleted)
 NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNotCome, "start")
@@ -92,7 +93,7 @@ def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedul
     if not by_staff and open_visits >= most_open:
         found.append(obstacle(ObstacleCode.TOO_MANY_VISITS))
     schedule, starts_at, ends_at = _time(found, schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now,
-                                         zone=zone)
+                                         zone=zone, mode=body.mode)
     return Visit(
         visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
         schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
@@ -105,7 +106,8 @@ def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule
     """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
     _must_be_in(visit, MOVABLE, "moved")
     minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
-    schedule, starts_at, ends_at = _time([], schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    schedule, starts_at, ends_at = _time([], schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone,
+                                         mode=visit.mode)
     return replace(
         placed(visit, schedule, starts_at, ends_at, now=now, zone=zone), status_reason=body.reason.strip(),
         status=visit.status if by_staff else _first_status(schedule, by_staff=False))
@@ -175,11 +177,13 @@ def _must_be_in(visit: Visit, states: tuple[Status, ...], done: str) -> None:
 
 
 def _time(found: list[Obstacle], schedule: Schedule | None, starts_at: datetime, minutes: int | None, *, by_staff: bool,
-          now: datetime, zone: ZoneInfo) -> tuple[Schedule, datetime, datetime]:
+          now: datetime, zone: ZoneInfo, mode: Mode) -> tuple[Schedule, datetime, datetime]:
     """Whose hours, from and until; refuses with what was found before and all that is in the way of the time."""
     if minutes is not None and not by_staff:
         raise Malformed(errors=[FieldError("minutes", "Leave this out: a visit lasts as long as its slot.")])
     starts_at = starts_at.astimezone(UTC)
+    if mode is Mode.VIDEO and schedule is not None and not schedule.video:
+        found.append(obstacle(ObstacleCode.NO_VIDEO))
     found += in_time(schedule, starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
     if found or schedule is None:
         raise refusal(found)

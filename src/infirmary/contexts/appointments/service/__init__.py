@@ -10,11 +10,12 @@ from .places import Places
 from .plans import MovingTogether
 from .queue import WalkIns
 from .steps import Steps
+from .video import VideoRooms
 from .waitlist import Waitlist
 
 __all__ = ["AppointmentsService"]
 
 
 class AppointmentsService(FreeTimes, Waitlist, MovingTogether, WalkIns, Places, Steps, Looking, Diary, Announced,
-                          RecordsMadeOne):
+                          RecordsMadeOne, VideoRooms):
     """All of the contract."""

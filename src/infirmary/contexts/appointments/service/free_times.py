@@ -56,7 +56,7 @@ class FreeTimes(Base):
         openings = [Opening(
             doctor_id=one.doctor_id, doctor_name=one.doctor_name, specialty=one.specialty,
             department_id=one.department_id, department_name=one.department_name, visit_minutes=one.visit_minutes,
-            accepts_first=one.accepts_first, next=found.get(one.doctor_id)) for one in schedules]
+            accepts_first=one.accepts_first, video=one.video, next=found.get(one.doctor_id)) for one in schedules]
         return sorted(openings, key=lambda one: (one.next is None, one.next and one.next.starts_at, one.doctor_name))
 
 

@@ -18,6 +18,7 @@ from infirmary.contexts.appointments.contract import (
     TimeIsPast,
     TimeIsTaken,
     TooManyVisits,
+    VideoNotOffered,
 )
 from infirmary.contexts.appointments.domain import hours, visits
 from infirmary.contexts.appointments.domain.hours import Schedule
@@ -29,7 +30,8 @@ from infirmary.kernel.errors import Refusal
 from .base import Base, busy_grains
 
 LOOKED_AROUND = (2, 14, 62)   # days; most find time soon, and the rest need not be read for them
-BLOCKED = (UniqueViolation, HoldIsGone, DoctorNotAvailable, PatientNotActive, SlotNotOffered, TimeIsPast, TooManyVisits)
+BLOCKED = (UniqueViolation, HoldIsGone, DoctorNotAvailable, PatientNotActive, SlotNotOffered, TimeIsPast, TooManyVisits,
+           VideoNotOffered)
 
 
 class Instead(Base):

@@ -36,7 +36,8 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
 from . import plans as plans  # whose tables belong to the metadata, as those of the next
-from . import queue as queue  # whose tables belong to the metadata
+from . import queue as queue
+from . import video as video
 from . import waitlist as waitlist
 from .base import metadata as metadata
 
@@ -56,7 +57,8 @@ schedule = Table(
     Column("weekly", Json, nullable=False),
     Column("away", Json, nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("version", Integer, nullable=False))
+    Column("version", Integer, nullable=False),
+    Column("video", Boolean, nullable=False, server_default="1"))
 
 # One row for every five minutes of a doctor and of a patient. Whoever inserts it first has the time; nothing else
 # decides. `lane` leaves room for time that may be shared on purpose; so far there is one.
