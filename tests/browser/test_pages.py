@@ -17,7 +17,8 @@ PAGES = {
                 "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
                "/security/authenticator/remove"],
-    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/notifications"],
+    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/notifications",
+                  "/desk/patients/first", "/desk/patients/first/guardians/new?q=delgado"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],
@@ -30,6 +31,10 @@ def address(visitor: Visitor, path: str) -> str:
     if path == "/visits/first":
         visitor.open("/visits")
         return str(page.locator("article.in-visit h3 a").first.get_attribute("href"))
+    if path.startswith("/desk/patients/first"):
+        visitor.open("/desk?q=emma")
+        link = str(page.locator("a[href*='patient=']").first.get_attribute("href"))
+        return path.replace("first", link.partition("patient=")[2].partition("#")[0])
     if path.endswith("department=first"):
         visitor.open("/book")
         link = page.locator("a.in-choice[href*='department=']").first.get_attribute("href")

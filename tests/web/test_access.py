@@ -19,6 +19,7 @@ from infirmary.web.pages import (
     desk_waitlist,
     diary,
     doctor,
+    guardians,
     hours,
     label,
     mail,
@@ -49,6 +50,7 @@ MAY: dict[str, set[Role]] = {
     **dict.fromkeys(("/record", "/record/contacts/new", "/record/contacts/{contact_id}",
                      "/record/contacts/{contact_id}/remove", "/record/consents"), PATIENTS),
     f"{RECORD}/merge": {RECEPTION, ADMIN}, f"{RECORD}/unmerge/{{other_id}}": {RECEPTION, ADMIN},
+    f"{RECORD}/guardians/new": {RECEPTION, ADMIN}, f"{RECORD}/guardians/{{guardianship_id}}/end": {RECEPTION, ADMIN},
     "/desk/patients/{patient_id}/close": {RECEPTION, ADMIN}, "/desk/book": DESK, "/desk/visits": DESK,
     "/desk/visits/{visit_id}": DESK, "/desk/visits/{visit_id}/{deed}": DESK, "/desk/visits/{visit_id}/move": DESK,
     "/admin": ADMINS, "/admin/deliveries": ADMINS, "/admin/deliveries/{delivery_id}/retry": ADMINS,
@@ -73,9 +75,9 @@ MAY: dict[str, set[Role]] = {
                      "/doctor/moves/{plan_id}/visits/{visit_id}"), DOCTORS),
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, hours, label, merging, moves, people, register, visits)
+MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, guardians, hours, label, merging, moves, people, register, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
-UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id")   # there is none in this hospital
+UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "guardianship_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
 POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
 
@@ -94,7 +96,7 @@ def address(path: str, hospital: Hospital) -> str:
         "staff_id": people.nurse.id,
         "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "waiting_id": people.rosa.id, "context": "audit",
         "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
-        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id,
+        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id, "guardianship_id": people.lan.id,
         "other_id": people.lan.id}
     asked = {"/desk/book": f"?patient_id={people.rosa.id}", **dict.fromkeys(
         ("/desk/moves", "/doctor/moves"), f"?doctor_id={people.okafor.id}&from=2027-03-01T00:00:00Z&to=2027-03-02T00:00:00Z")}

@@ -23,6 +23,7 @@ from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
 from infirmary.contexts.patients.contract.around import ConsentForm, ContactForm, CoverageForm, Decision
+from infirmary.contexts.patients.contract.guardians import GuardianForm, GuardianKind
 from infirmary.contexts.staff.contract import (
     DepartmentForm,
     Doctor,
@@ -92,12 +93,14 @@ class Demo:
         self.appointments = house.ask(Appointments)
         self.today = now.astimezone(self.zone).date()
         self.patients: list[UUID] = []
+        self.family: list[UUID] = []   # for whom Rosa acts
         self.doctors: list[Doctor] = []
 
     async def make(self) -> None:
         await self.make_staff()
         await self.make_patients(PATIENTS_COUNT - NEWCOMERS)
         await self.make_accounts()
+        await self.make_family()
         for n in range(-PAST_DAYS, COMING_DAYS + 1):
             day = self.today + timedelta(days=n)
             if -30 <= n < 0 and len(self.patients) < PATIENTS_COUNT:
@@ -184,6 +187,18 @@ class Demo:
                 doctor_id=self.doctors[0].id if role == "doctor" else None))
         await self.house.deliver_facts()
 
+    async def make_family(self) -> None:
+        """Rosa sees to her daughter and to her father."""
+        record = self.house.ask(Patients)
+        for given, family, years, gender, kind, document in names.FAMILY:
+            ward = await record.register(operator, Demographics(
+                given_name=given, family_name=family, birth_date=self.today.replace(year=self.today.year - years, day=1),
+                gender=Gender(gender)))
+            await record.name_guardian(operator, ward.id, GuardianForm(
+                guardian_id=self.rosa, kind=GuardianKind(kind), document=document, reason="Lives with her."))
+            self.family.append(ward.id)
+        await self.house.deliver_facts()
+
     # --- visits ----------------------------------------------------------------------------------------------------
 
     async def book_day(self, day: date) -> None:
@@ -267,6 +282,8 @@ class Demo:
         await self.book_as_patient(self.rosa, general.id, days=1, reason="Blood test results")
         await self.book_as_patient(self.rosa, self.doctors[0].id, days=0, reason="How the new tablets are going",
                                    mode=Mode.VIDEO, caller=operator)
+        for n, ward in enumerate(self.family):
+            await self.book_as_patient(ward, general.id, days=2 + n, reason="Vaccination")
 
     async def read_old_news(self) -> None:
         """Six weeks of notifications have been read by now."""

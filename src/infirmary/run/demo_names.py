@@ -64,6 +64,10 @@ FAMILIES = ["Adeyemi", "Andersen", "Boateng", "Byrne", "Dvořák", "Eze", "Ferre
             "Yusuf", "Zhang", "Şahin", "Ødegård"]
 RELATIVES = [("daughter", "Nora"), ("son", "Milan"), ("wife", "Ines"), ("husband", "Karim"), ("sister", "Paula"),
              ("brother", "Tomas")]
+FAMILY = [   # of Rosa: years old, and by what right she acts for them
+    ("Emma", "Delgado Vega", 12, "female", "parent", "Birth certificate 114/2014"),
+    ("Ignacio", "Delgado", 84, "male", "carer", "Signed consent"),
+]
 PAYERS = ["Harbour Mutual", "Northlight Health", "Seafarers' Fund"]
 LANGUAGES = ["en", "en", "en", "es", "pl", "ar", "vi", "pt", "tr", "uk"]
 

@@ -29,11 +29,12 @@ from infirmary.kernel.context import Ask
 from infirmary.kernel.contract import Contract
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, NotSignedIn, Refusal, RoleMayNot, Unavailable
 from infirmary.kernel.request import current
-from infirmary.language import Role
+from infirmary.language import PATIENT, Role
 from infirmary.settings import Settings
 
 from . import menu
 from .i18n import Language, language_of
+from .whom import ABOUT_SOMEBODY, Whom, choose
 
 C = TypeVar("C", bound=Contract)
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class Page:
     form: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)   # fields of the form that may be named many times
     cookies: list[Cookie] = field(default_factory=list)
+    whom: Whom | None = None   # whose visits and record a patient's pages are about: their own, or those of a ward
+    wards: list[Whom] = field(default_factory=list)
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
     @property
@@ -118,6 +121,12 @@ class Page:
     def from_htmx(self) -> bool:
         return self.request.headers.get("hx-request") == "true"
 
+    @property
+    def patient_id(self) -> UUID:
+        """Of whom a patient's page is about."""
+        assert self.whom is not None   # chosen before any page that is for patients
+        return self.whom.id
+
     def id(self, name: str) -> UUID:
         """An id from the path; what is none is not there."""
         try:
@@ -157,6 +166,8 @@ class Page:
             "hospital": self.settings.hospital, "passkey_host": self.settings.passkey_host, "now": self.now, "today": self.today, "status": status, "here": here,
             "csp_nonce": self.nonce, "csrf_token": self._csrf_token(), "toasts": self._toasts(),
             "providers": self.settings.oidc, "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
+            "whom": self.whom, "wards": self.wards, "own_id": self.caller.subjects.get("patient_id"),
+            "stay": self.path if self.path in ABOUT_SOMEBODY else "/home",
             "unread": await self._unread() if known and not self.from_htmx and "unread" not in context else 0}
         text = self.site.templates.get_template(template).render(shared | context)
         return self._finish(Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8",
@@ -221,7 +232,7 @@ class Page:
         self.caller = self.site.verify(tokens.access_token)
 
     def sign_out(self) -> None:
-        for name in ("access", "refresh"):
+        for name in ("access", "refresh", "for"):
             self.keep(name, "", seconds=0)
         self.caller = NOBODY
 
@@ -318,6 +329,8 @@ def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, hand
                 if page.caller.account_id is None:
                     raise NotSignedIn
                 raise RoleMayNot
+            if roles is not None and PATIENT in roles & page.caller.roles:
+                await choose(page)
             return await handler(page)
         except NotSignedIn:
             page.sign_out()

@@ -16,6 +16,7 @@ from . import (
     diary,
     doctor,
     federation,
+    guardians,
     hours,
     label,
     merging,
@@ -35,6 +36,6 @@ PAGES: tuple[Pages, ...] = (
     patient.pages, booking.pages, waitlist.pages,                                  # patients
     video.pages,                                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
-    desk.pages, register.pages, around.pages, merging.pages, label.pages,          # the front desk
+    desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,
     admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit

@@ -20,6 +20,7 @@ from infirmary.contexts.patients.contract import (
     CoverageForm,
     CoveragesOverlap,
     Decision,
+    NotForCarers,
     NothingToWithdraw,
     NoWayToCall,
     Patients,
@@ -35,6 +36,7 @@ from infirmary.web.shown import Told, told
 from infirmary.web.typed import typed_date
 
 from .desk import ROLES, search
+from .guardians import standing
 
 pages = Pages()
 DESK, OWN = "/desk/patients/{patient_id}", "/record"
@@ -57,7 +59,7 @@ class Whose(Struct, frozen=True):
 def _whose(page: Page) -> Whose:
     if "patient_id" in page.request.path_params:
         return at_desk(page.id("patient_id"))
-    return Whose(page.caller.subjects["patient_id"], OWN, "/profile", "_read.html")
+    return Whose(page.patient_id, OWN, "/profile", "_read.html")
 
 
 async def around(page: Page, whose: Whose) -> dict[str, Any]:
@@ -101,7 +103,8 @@ _contact, _coverage = partial(_form, template="contact.html"), partial(_form, te
 @pages.get(OWN, roles=[PATIENT])
 async def record(page: Page) -> Response[Any]:
     whose = _whose(page)
-    return await _render(page, whose, "record.html", **await around(page, whose))
+    return await _render(page, whose, "record.html", **await around(page, whose),
+                         **await standing(page, whose.patient_id))
 
 
 # --- whom to call ----------------------------------------------------------------------------------------------------
@@ -298,7 +301,7 @@ async def decide(page: Page) -> Response[Any]:
     _, whose = page.language.gettext, _whose(page)
     try:
         done = await page.ask(Patients).decide(page.caller, whose.patient_id, page.read(ConsentForm))
-    except (TextHasChanged, NothingToWithdraw) as refusal:
+    except (TextHasChanged, NothingToWithdraw, NotForCarers) as refusal:
         return await _consents(page, refusal)
     return page.redirect(f"{whose.base}/consents", toast=_("The consent is noted.") if done.decision is Decision.GIVEN
                          else _("The consent is withdrawn."))

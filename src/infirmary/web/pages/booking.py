@@ -25,6 +25,7 @@ from infirmary.contexts.staff.contract import Staff
 from infirmary.kernel.errors import NotFound, Refusal
 from infirmary.kernel.request import changed
 from infirmary.language import PATIENT
+from infirmary.web import whom
 from infirmary.web.obstacles import told_in_full
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import (
@@ -74,7 +75,8 @@ async def who(page: Page) -> Response[Any]:
     found = [one for one in openings if _mentions(one, q)] if q else []
     departments = department_choices(openings if not q else [one for one in openings if _in(q, one.department_name)],
                                      icons, zone)
-    past = await page.ask(Appointments).appointments(page.caller, to=page.site.clock.now(), newest_first=True, limit=25)
+    past = await page.ask(Appointments).appointments(page.caller, patient_id=page.patient_id, to=page.site.clock.now(),
+                                                     newest_first=True, limit=25)
     known = list(dict.fromkeys(one.doctor_id for one in past.items))[:3]
     seen = [doctor_choice(one, zone) for wanted in known for one in openings if one.doctor_id == wanted]
     return await page.render("book_who.html", back="/home", q=q, seen=seen, departments=departments,
@@ -107,8 +109,8 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
     first = max(a_day(page.query.get("from", "")) or min(wanted, page.today + timedelta(days=DAYS * 2)), page.today)
     first = max(page.today, wanted - timedelta(days=3)) if not page.query.get("from") else first
     start = datetime(first.year, first.month, first.day, tzinfo=page.settings.hospital.tz)
-    whom = {"doctor_id": doctor_id} if doctor_id else {"department_id": department_id}
-    slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS), **whom)).items
+    about = {"doctor_id": doctor_id} if doctor_id else {"department_id": department_id}
+    slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS), **about)).items
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
@@ -172,7 +174,7 @@ async def hold(page: Page) -> Response[Any]:
         raise NotFound
     try:
         held = await page.ask(Appointments).hold(page.caller, HoldSlot(
-            patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1]))
+            patient_id=page.patient_id, doctor_id=slot[0], starts_at=slot[1]))
     except Refusal as refusal:
         why = _why_not(page, refusal, _others(page, refusal))
         return await _times(page, doctor_id=slot[0], department_id=None, day=page.local(slot[1]).date(), refusal=why,
@@ -188,6 +190,7 @@ async def confirm(page: Page) -> Response[Any]:
     if hold_id is not None:
         with contextlib.suppress(NotFound):
             held = await page.ask(Appointments).held(page.caller, hold_id)
+            whom.about(page, held.patient_id)
     return await _confirmation(page, page.query.get("slot", ""), key=str(uuid4()), held=held,
                                hold_over=hold_id is not None and held is None)
 
@@ -222,7 +225,7 @@ async def book(page: Page) -> Response[Any]:
     slot = slot_of(value)
     if slot is None:
         raise NotFound
-    body = BookAppointment(patient_id=page.caller.subjects["patient_id"], doctor_id=slot[0], starts_at=slot[1], reason=reason,
+    body = BookAppointment(patient_id=page.patient_id, doctor_id=slot[0], starts_at=slot[1], reason=reason,
                            mode=Mode.VIDEO if page.form.get("mode") == Mode.VIDEO else Mode.IN_PERSON, hold_id=an_id(page.form.get("hold", "")))
     try:
         with changed(key=key):   # the form sent twice is one visit
@@ -264,6 +267,7 @@ async def move_form(page: Page) -> Response[Any]:
 
 async def _move_times(page: Page, *, status: int = 200, refusal: Told | None = None) -> Response[Any]:
     one = await page.ask(Appointments).appointment(page.caller, page.id("visit_id"))
+    whom.about(page, one.patient_id)
     now = shown(page, one)
     if not now.move_href:
         return await show_visit(page, one.id)

@@ -12,6 +12,7 @@ from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Patients
 from infirmary.kernel.errors import Refusal
 from infirmary.language import DOCTOR, PATIENT, STAFF_ROLES
+from infirmary.web import whom
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, ShownVisit, doctor_choice, step_text, told, visit
 
@@ -24,13 +25,14 @@ def shown(page: Page, one: Appointment) -> ShownVisit:
 
 
 async def coming(page: Page) -> list[Appointment]:
-    found = await page.ask(Appointments).appointments(page.caller, from_=page.site.clock.now(), limit=100)
+    found = await page.ask(Appointments).appointments(page.caller, patient_id=page.patient_id,
+                                                      from_=page.site.clock.now(), limit=100)
     return [one for one in found.items if one.status in LIVE]
 
 
 @pages.get("/home", roles=[PATIENT])
 async def home(page: Page) -> Response[Any]:
-    patient = await page.ask(Patients).patient(page.caller, page.caller.subjects["patient_id"])
+    patient = await page.ask(Patients).patient(page.caller, page.patient_id)
     visits = [shown(page, one) for one in await coming(page)]
     news = (await page.ask(Notifications).notifications(page.caller, limit=NEWS)).items
     openings = await page.ask(Appointments).earliest(page.caller)
@@ -43,9 +45,10 @@ async def home(page: Page) -> Response[Any]:
 
 @pages.get("/visits", roles=[PATIENT])
 async def visits(page: Page) -> Response[Any]:
-    past = await page.ask(Appointments).appointments(page.caller, to=page.site.clock.now(), newest_first=True,
-                                                     cursor=page.query.get("past"), limit=20)
-    cancelled = await page.ask(Appointments).appointments(page.caller, from_=page.site.clock.now(), limit=100)
+    past = await page.ask(Appointments).appointments(page.caller, patient_id=page.patient_id,
+                                                     to=page.site.clock.now(), newest_first=True, cursor=page.query.get("past"), limit=20)
+    cancelled = await page.ask(Appointments).appointments(page.caller, patient_id=page.patient_id,
+                                                          from_=page.site.clock.now(), limit=100)
     over = [one for one in cancelled.items if one.status not in LIVE] if not page.query.get("past") else []
     more = "/visits?" + urlencode({"past": past.next_cursor}) if past.next_cursor else ""
     return await page.render("visits.html", here="/visits", coming=[shown(page, one) for one in await coming(page)],
@@ -54,6 +57,7 @@ async def visits(page: Page) -> Response[Any]:
 
 async def show_visit(page: Page, visit_id: UUID, *, refusal: Refusal | None = None) -> Response[Any]:
     one = await page.ask(Appointments).appointment(page.caller, visit_id)
+    whom.about(page, one.patient_id)
     steps = await page.ask(Appointments).steps(page.caller, visit_id)
     history = [{"at": page.local(step.at), "text": step_text(step, before, page.language.gettext), "by": step.by}
                for before, step in zip([None, *steps], steps, strict=False)]

@@ -28,7 +28,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, Way, told
 from infirmary.web.typed import plain, typed_date
 
-from . import around, merging
+from . import around, guardians, merging
 from .desk import ROLES, search
 
 pages = Pages()
@@ -162,7 +162,7 @@ async def _record(page: Page, *, refusal: Refusal | None = None) -> Response[Any
         more="?" + urlencode({"past": past.next_cursor}) if past.next_cursor else "",
         ask=page.query.get("ask", ""), may_retire=bool({RECEPTION, ADMIN} & page.caller.roles),
         refusal=_not_closed(page, refusal, still_open, patient) if refusal else None, **hung,
-        **await merging.joined(page, patient))
+        **await merging.joined(page, patient), **await guardians.standing(page, patient.id))
 
 
 def _not_closed(page: Page, refusal: Refusal, open_visits: list[Any], patient: Patient) -> Told:

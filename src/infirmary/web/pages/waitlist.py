@@ -37,7 +37,7 @@ async def mine(page: Page) -> Response[Any]:
 
 async def _mine(page: Page, *, refusal: Told | None = None, status: int = 200) -> Response[Any]:
     found = (await page.ask(Appointments).waitlist(
-        page.caller, patient_id=page.caller.subjects["patient_id"], limit=100)).items
+        page.caller, patient_id=page.patient_id, limit=100)).items
     since = page.site.clock.now() - LATELY
     over = [one for one in found if one.status not in OPEN and one.created_at > since]
     return await page.render("waitlist.html", status=status, here="/visits", refusal=refusal, over=over[::-1],
@@ -73,7 +73,7 @@ async def join(page: Page) -> Response[Any]:
         if earliest is None or latest is None:
             raise Malformed(errors=[FieldError("earliest" if earliest is None else "latest", _("Choose a day."))])
         body = JoinWaitlist(
-            patient_id=page.caller.subjects["patient_id"], doctor_id=doctor_id,
+            patient_id=page.patient_id, doctor_id=doctor_id,
             department_id=None if doctor_id else department_id,
             earliest=datetime(earliest.year, earliest.month, earliest.day, tzinfo=zone),
             latest=datetime(latest.year, latest.month, latest.day, 23, 59, tzinfo=zone))
