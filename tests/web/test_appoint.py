@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Mode, Status, Why
+from infirmary.contexts.staff.contract import HoursForm, Staff
 from infirmary.web.shown import slot_value
-from tests.house import MONDAY, reception
+from tests.house import MONDAY, admin, reception
 
 from .conftest import MINUTE, Hospital
 from .visitor import Answer
@@ -188,3 +189,29 @@ async def test_a_free_time_in_the_diary_asks_for_whom_and_is_chosen_then(hospita
     assert "Rosa Delgado Vega" in whom.words
     page = await doctor.open(next(href for says, href in whom.links.items() if says.startswith("Rosa")))
     assert when(page, "/doctor/book").values["slot"] == slot_value(people.okafor.id, in_days(1, 20))
+
+
+async def test_a_taken_time_is_booked_over_with_a_reason_where_the_doctor_allows_it(hospital: Hospital) -> None:
+    desk, people = hospital.desk, hospital.people
+    taken = f"/desk/book?patient_id={people.lan.id}&doctor_id={people.brennan.id}"
+    await hospital.book(people.rosa, people.brennan, MONDAY + timedelta(hours=3))
+    form = {"patient_id": str(people.lan.id), "doctor_id": str(people.brennan.id), "day": "2027-03-01", "time": "11:00"}
+    await desk.open(taken)
+    refused = await desk.send("/desk/book", form)
+    assert refused.status == 409
+    assert "Book it over what is there" not in refused.words   # the hours say no
+
+    staff = hospital.ask(Staff)
+    hours = await staff.hours(admin, people.brennan.id)
+    await staff.set_hours(admin, people.brennan.id, HoursForm(
+        visit_minutes=hours.visit_minutes, weekly=hours.weekly, overbook=1), if_match=hours.version)
+    await hospital.house.deliver_facts()
+    assert "Book it over what is there No, choose another time It is urgent" in (await desk.send("/desk/book", form)).words
+    booked = await desk.send("/desk/book", {**form, "overbook": "urgent"})
+    assert booked.status == 303
+    diary = (await desk.open(f"/desk/diaries/{people.brennan.id}/events?start=2027-03-01&end=2027-03-02")).json()
+    assert [one["word"] for one in diary if one.get("over")] == ["Booked, Over another visit: It is urgent"]
+    [visit] = [one["url"] for one in diary if one.get("over")]
+    assert "Over another visit: It is urgent" in (await desk.open(visit)).words
+    assert (await desk.send("/desk/book", {
+        **form, "patient_id": str(people.samuel.id), "overbook": "nonsense"})).status == 409

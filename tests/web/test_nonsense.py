@@ -22,7 +22,7 @@ ASKED = ["q", "patient", "doctor_id", "department_id", "day", "from", "to", "dat
          "chosen", "show", "name", "instead"]
 TYPED = ["version", "reason", "slot", "instead", "time", "minutes", "day", "doctor_id", "patient_id", "mode", "key", "back", "visit",
          "starts_at", "given_name", "family_name", "birth_date", "gender", "phone", "email", "address", "language", "different",
-         "looked_at", "do", "weekday", "starts", "ends", "location", "visit_minutes", "buffer_minutes", "first_day", "first_time",
+         "looked_at", "do", "weekday", "starts", "ends", "location", "visit_minutes", "buffer_minutes", "most_per_day", "overbook", "first_day", "first_time",
          "last_day", "last_time", "name", "icon", "accepts_first", "specialty", "room", "department_id", "occupation", "roles"]
 
 

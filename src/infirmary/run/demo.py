@@ -128,7 +128,8 @@ class Demo:
                 given_name=given, family_name=family, specialty=specialty, department_id=departments[department].id,
                 room=room))
             await staff.set_hours(operator, doctor.id, HoursForm(
-                visit_minutes=minutes, video=department not in names.HANDS_ON, weekly=[
+                visit_minutes=minutes, overbook=1, **names.LIMITS.get(specialty, {}),
+                video=department not in names.HANDS_ON, weekly=[
                 Opening(weekday=day, starts=starts, ends=ends, location=room)
                 for days, stretches in weekly for day in days for starts, ends in stretches]), if_match=0)
             self.doctors.append(doctor)

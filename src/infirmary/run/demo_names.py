@@ -37,6 +37,7 @@ DOCTORS: list[tuple[str, str, str, str, str, int, Week]] = [   # given, family, 
     ("Nomvula", "Dlamini", "Maternity", "Midwifery", "Room 1.23", 30, FULL)]
 
 HANDS_ON = ("Orthopaedics", "Maternity")   # where nobody is seen by video
+LIMITS: dict[str, dict[str, int]] = {"Geriatrics": {"buffer_minutes": 10}, "Midwifery": {"most_per_day": 12}}   # by specialty
 
 STAFF = [("Thandiwe", "Mokoena", "nurse", "Cardiology"), ("Mirela", "Popescu", "reception", None),
          ("Tomás", "Herrera", "pharmacist", None), ("Ingrid", "Haugen", "cashier", None),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from infirmary.contexts.appointments.contract import (
+    DayIsFull,
     DoctorNotAvailable,
     HoldIsGone,
     Obstacle,
@@ -27,6 +28,7 @@ from .shown import Item, Told, Way, alternatives, told
 TITLES: Mapping[type[Refusal], tuple[str, str]] = {
     TimeIsTaken: (N_("This time has just gone"), "clock-x"), HoldIsGone: (N_("This time is not held any more"), "clock-x"),
     SlotNotOffered: (N_("This time lies outside the hours"), "clock-x"), TimeIsPast: (N_("This time has passed"), "clock-x"),
+    DayIsFull: (N_("This day is full"), "calendar-off"),
     DoctorNotAvailable: (N_("This doctor takes no visits any more"), "user-off"),
     PatientNotActive: (N_("This record is closed"), "lock"),
     VideoNotOffered: (N_("This doctor sees nobody by video"), "video-off"),
@@ -40,6 +42,8 @@ WORDS = {
     ObstacleCode.DOCTOR_AWAY: N_("The doctor is away then. Choose another day, or somebody else."),
     ObstacleCode.OUTSIDE_HOURS: N_("The doctor sees nobody at that time."),
     ObstacleCode.BETWEEN_SLOTS: N_("No visit begins at that time. Choose one of those offered."),
+    ObstacleCode.DAY_FULL: N_("The doctor has as many visits that day as they take. Choose another day, or somebody else."),
+    ObstacleCode.NO_OVERBOOKING: N_("No more can be booked over others then; how many may be is set with the hours."),
     ObstacleCode.DOCTOR_TAKEN: N_("The doctor has a visit from %(from)s to %(to)s."),
     ObstacleCode.TIME_HELD: N_("Somebody is choosing the time from %(from)s to %(to)s just now. It may be free again in some minutes."),
     ObstacleCode.PATIENT_TAKEN: N_("%(patient)s has another visit from %(from)s to %(to)s."),
@@ -50,7 +54,7 @@ TO_PATIENTS = {
     ObstacleCode.PATIENT_OFFERED: N_("A time from the waitlist is kept for you from %(from)s to %(to)s. Take it or leave it first."),
 }
 AWAY_UNTIL = N_("The doctor is away until %(day)s, %(time)s.")
-IN_THE_TITLE = {ObstacleCode.RECORD_CLOSED, ObstacleCode.NO_SUCH_DOCTOR, ObstacleCode.TIME_PAST, ObstacleCode.OUTSIDE_HOURS}
+IN_THE_TITLE = {ObstacleCode.RECORD_CLOSED, ObstacleCode.NO_SUCH_DOCTOR, ObstacleCode.TIME_PAST, ObstacleCode.OUTSIDE_HOURS, ObstacleCode.DAY_FULL}
 
 
 def told_in_full(page: Page, refusal: Refusal, *, kept: str, visits_at: str, patient: str = "", ways: Iterable[Way] = (),
@@ -64,7 +68,7 @@ def told_in_full(page: Page, refusal: Refusal, *, kept: str, visits_at: str, pat
     if len(found) == 1 and found[0].code in IN_THE_TITLE:
         found = []
     now_what = (_("These are the nearest free times:") if alternatives(refusal) else
-                _("Choose another day.") if isinstance(refusal, TimeIsTaken | SlotNotOffered) else "")
+                _("Choose another day.") if isinstance(refusal, TimeIsTaken | SlotNotOffered | DayIsFull) else "")
     return Told(_(title), f"{kept} {now_what}".strip(), list(ways), icon=icon,
                 items=[_item(page, one, visits_at=visits_at, patient=patient) for one in found])
 

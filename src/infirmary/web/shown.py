@@ -10,8 +10,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from infirmary.contexts.appointments.contract import Appointment, Mode, Opening, Status, Step
+from infirmary.contexts.appointments.contract import Appointment, Mode, Opening, Overbooking, Status, Step
 from infirmary.kernel.errors import Refusal
+
+from .menu import N_
 
 Words = Callable[[str], str]
 LIVE = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
@@ -72,6 +74,15 @@ class ShownVisit(Struct, frozen=True, kw_only=True):
     move_href: str
     cancel_href: str
     calendar_href: str
+
+
+# Why a visit is booked over another, as one chooses it.
+OVERBOOKING = {Overbooking.URGENT: N_("It is urgent"), Overbooking.DOCTOR_AGREED: N_("The doctor agreed"),
+               Overbooking.SHORT_QUESTION: N_("A short question"), Overbooking.LIKELY_NO_SHOW: N_("Somebody may not come")}
+
+
+def overbooked(one: Appointment, _: Words) -> str:
+    return _("Over another visit: %(why)s") % {"why": _(OVERBOOKING[one.overbooked])} if one.overbooked else ""
 
 
 def initials(name: str) -> str:

@@ -62,7 +62,8 @@ async def test_a_patient_books_a_slot_as_it_is_offered(clinic: Clinic):
         "doctor_name": "Dr Amara Okafor", "department_id": UUID(int=7), "department_name": "Heart",
         "starts_at": at(9, 20), "ends_at": at(9, 40), "local_start": "2027-03-01T09:20+00:00", "zone": "Europe/Dublin",
         "mode": Mode.VIDEO, "reason": "A cough", "status": Status.BOOKED, "status_reason": "", "location": "Room 3",
-        "created_at": at(8), "changed_at": at(8), "version": 1}
+        "created_at": at(8), "changed_at": at(8), "version": 1,
+        "buffer_minutes": 0, "lane": 0, "overbooked": None}
     assert set(await clinic.taken()) == grains_of(booked)
 
 
@@ -111,12 +112,6 @@ async def test_staff_too_keep_to_the_hours_and_to_leave(clinic: Clinic, wanted, 
     for time in starts(refused.value):
         made = await clinic.book(doctor, time, minutes=minutes)
         await clinic.ask.cancel(reception, made.id, Why())
-
-
-async def test_the_buffer_is_between_slots_and_not_taken(clinic: Clinic):
-    doctor = await clinic.doctor(minutes=20, buffer=10)
-    await clinic.book(doctor, at(9), caller=reception)
-    assert (await clinic.book(doctor, at(9, 20), minutes=10)).starts_at == at(9, 20)
 
 
 async def test_nothing_is_booked_in_the_past(clinic: Clinic):

@@ -105,10 +105,16 @@ class Opening(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class HoursForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A slot is offered every `visit_minutes` + `buffer_minutes`; both are multiples of five. `video`: patients may
-    choose to be seen by video."""
+    choose to be seen by video.
+
+    `most_per_day`: visits that the doctor takes on a day, None without a limit. `overbook`: visits that staff may book over
+    one that is there already, at a time; 0 means never.
+    """
 
     visit_minutes: Annotated[int, Meta(ge=5, le=240, multiple_of=5)]
     buffer_minutes: Annotated[int, Meta(ge=0, le=120, multiple_of=5)] = 0
+    most_per_day: Annotated[int, Meta(ge=1, le=200)] | None = None
+    overbook: Annotated[int, Meta(ge=0, le=5)] = 0
     video: bool = True
     weekly: Annotated[list[Opening], Meta(max_length=42)]
 
@@ -120,6 +126,8 @@ class Hours(Struct, frozen=True, kw_only=True):
     video: bool = True
     weekly: list[Opening]
     version: int
+    most_per_day: int | None = None
+    overbook: int = 0
 
 
 class LeaveForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

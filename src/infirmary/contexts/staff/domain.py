@@ -93,5 +93,5 @@ def schedule(doctor: Doctor, department: Department, hours: Hours, leave: Sequen
         aggregate=doctor.id, version=facts, doctor_name=doctor.name, specialty=doctor.specialty, room=doctor.room,
         department_id=department.id, department_name=department.name, accepts_first=department.accepts_first,
         visit_minutes=hours.visit_minutes, buffer_minutes=hours.buffer_minutes, weekly=hours.weekly,
-        video=hours.video,
+        video=hours.video, most_per_day=hours.most_per_day, overbook=hours.overbook,
         away=[Away(one.starts_at, one.ends_at) for one in leave], active=doctor.retired_at is None)

@@ -31,6 +31,8 @@ class ScheduleChanged(Event, frozen=True, kw_only=True):
     away: list[Away]
     active: bool
     video: bool = True
+    most_per_day: int | None = None
+    overbook: int = 0
 
 
 class DepartmentChanged(Event, frozen=True, kw_only=True):

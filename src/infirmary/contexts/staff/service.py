@@ -178,7 +178,7 @@ class StaffService(Staff):
     async def set_hours(self, caller: Caller, doctor_id: UUID, body: HoursForm, if_match: int) -> Hours:
         caller.must_reach(doctor_id=doctor_id)
         wanted = KeptHours(doctor_id, body.visit_minutes, body.buffer_minutes, domain.week(body.weekly), if_match,
-                           body.video)
+                           body.video, body.most_per_day, body.overbook)
         async with self.db.transaction() as tx:
             doctor = await _held(tx, tables.DOCTOR_HELD, doctor_id)
             before = await HOURS.get(tx, doctor_id)

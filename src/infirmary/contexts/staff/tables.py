@@ -77,7 +77,9 @@ hours = Table(
     Column("buffer_minutes", Integer, nullable=False),
     Column("weekly", Json, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("video", Boolean, nullable=False, server_default="1"))
+    Column("video", Boolean, nullable=False, server_default="1"),
+    Column("most_per_day", Integer),
+    Column("overbook", Integer, nullable=False))
 
 leave = Table(
     "doctor_leave", metadata,   # LEAVE is a word of MySQL's
@@ -165,11 +167,14 @@ class KeptHours(Struct, frozen=True):
     weekly: Any
     version: int = 1
     video: bool = True
+    most_per_day: int | None = None
+    overbook: int = 0
 
     @property
     def shown(self) -> Hours:
         return Hours(doctor_id=self.doctor_id, visit_minutes=self.visit_minutes, buffer_minutes=self.buffer_minutes,
-                     video=self.video, weekly=msgspec.convert(self.weekly, list[Opening]), version=self.version)
+                     video=self.video, weekly=msgspec.convert(self.weekly, list[Opening]), version=self.version,
+                     most_per_day=self.most_per_day, overbook=self.overbook)
 
 
 def no_hours(doctor_id: UUID) -> KeptHours:

@@ -16,19 +16,22 @@ from infirmary.contexts.appointments.contract import (
     BookAppointment,
     Mode,
     NotInThisState,
+    ObstacleCode,
     Opening,
+    Overbooking,
     RescheduleAppointment,
     Slot,
     TimeIsTaken,
 )
 from infirmary.contexts.patients.contract import Patient, Patients
+from infirmary.contexts.staff.contract import Staff
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, StaleVersion
 from infirmary.kernel.request import changed
 from infirmary.language import DOCTOR
 from infirmary.web import deeds, forms
 from infirmary.web.obstacles import told_in_full
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import LIVE, Told, alternatives, slot_of, slot_value
+from infirmary.web.shown import LIVE, OVERBOOKING, Told, alternatives, slot_of, slot_value
 from infirmary.web.typed import a_day, an_id, monday, plain, typed_clock
 
 from . import diary, doctor, visits
@@ -104,7 +107,8 @@ async def move_form(page: Page) -> Response[Any]:
 
 
 async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None,
-                refusal: Told | None = None, offered: list[Time] | None = None, status: int = 200) -> Response[Any]:
+                refusal: Told | None = None, offered: list[Time] | None = None, overbooking: bool = False,
+                status: int = 200) -> Response[Any]:
     """Doctors on one side, the chosen one's fortnight on the other."""
     asked = {**page.query, **(values or {})}
     q = asked.get("q", "").strip()[:60]
@@ -125,7 +129,7 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
     when = await _fortnight(page, asked, who, address) if who else {}
     return await page.render(
         "desk/book.html", status=status, here=wish.here, wish=wish, patient=patient, q=q, who=who, refusal=refusal,
-        offered=offered or [], values=values or _first_values(asked, when),
+        offered=offered or [], overbooking=OVERBOOKING if overbooking else {}, values=values or _first_values(asked, when),
         kept=kept, errors=errors or {}, address=address,
         openings=[(one, address(doctor_id=one.doctor_id, q=q) if q else address(doctor_id=one.doctor_id))
                   for one in openings if _fits(one, q)], key=str(uuid4()), **when)
@@ -207,6 +211,11 @@ def _asked(page: Page, wish: Wish) -> tuple[UUID, datetime, int | None]:
     raise Malformed(errors=[FieldError("slot", _("Choose a time."))])
 
 
+def _overbook(page: Page) -> Overbooking | None:
+    text = page.form.get("overbook", "")
+    return Overbooking(text) if text in set(Overbooking) else None
+
+
 def _minutes(page: Page, form: dict[str, str]) -> int | None:
     text = form.get("minutes", "").strip()
     if not text:
@@ -225,7 +234,7 @@ async def book(page: Page) -> Response[Any]:
         with changed(key=page.form.get("key", "")[:64]):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, BookAppointment(
                 patient_id=wish.patient_id, doctor_id=doctor_id, starts_at=at, minutes=minutes,
-                reason=page.form.get("reason", "").strip()[:500],
+                reason=page.form.get("reason", "").strip()[:500], overbook=_overbook(page),
                 mode=Mode.VIDEO if page.form.get("mode") == "video" else Mode.IN_PERSON))
     except NotFound:
         raise
@@ -252,7 +261,7 @@ async def move(page: Page) -> Response[Any]:
         moved = await page.ask(Appointments).reschedule(
             page.caller, before.id, RescheduleAppointment(
                 starts_at=at, doctor_id=doctor_id if doctor_id != before.doctor_id else None, minutes=minutes,
-                reason=page.form.get("reason", "").strip()[:500]),
+                reason=page.form.get("reason", "").strip()[:500], overbook=_overbook(page)),
             if_match=int(version) if version.isdecimal() and len(version) < 18 else None)
     except NotFound:
         raise
@@ -296,7 +305,15 @@ async def _refused(page: Page, wish: Wish, refusal: Refusal) -> Response[Any]:
                                  refusal=await _said(page, wish, refusal) or Told(refusal.detail, "", []))
     errors = page.field_errors(refusal)
     return await _show(page, wish, values=page.form, errors=errors, offered=offered, status=refusal.status,
-                       refusal=await _said(page, wish, refusal))
+                       refusal=await _said(page, wish, refusal), overbooking=await _may_overbook(page, wish, refusal))
+
+
+async def _may_overbook(page: Page, wish: Wish, refusal: Refusal) -> bool:
+    """Whether the visit could be put over what is in the way."""
+    found = {one["code"] for one in refusal.extra.get("conflicts", [])}
+    if not found or found - {ObstacleCode.DOCTOR_TAKEN, ObstacleCode.TIME_HELD, ObstacleCode.DAY_FULL}:
+        return False
+    return (await page.ask(Staff).hours(page.caller, _chosen(page, wish)[0])).overbook > 0
 
 
 async def _booked_already(page: Page, wish: Wish) -> Appointment | None:

@@ -15,7 +15,7 @@ from infirmary.contexts.staff.contract import Leave, Staff
 from infirmary.kernel.errors import NotFound
 from infirmary.language import DOCTOR
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import MOVABLE
+from infirmary.web.shown import MOVABLE, overbooked
 from infirmary.web.typed import a_day, an_id, monday
 
 from .desk import ROLES, search
@@ -111,7 +111,7 @@ async def events(page: Page) -> Response[Any]:
     if end <= start:
         return page.json([])
     visits, slots, leaves = await _between(page, start, end)
-    return page.json([*(_visit(page, of, one) for one in visits), *(_free(page, of, one) for one in slots),
+    return page.json([*(_visit(page, of, one) for one in visits), *(_break(page, one) for one in visits if _is_kept(one)), *(_free(page, of, one) for one in slots),
                       *(_away(page, of, one, start, end) for one in leaves)])
 
 
@@ -144,14 +144,24 @@ def _wall(page: Page, at: datetime) -> str:
 
 
 def _visit(page: Page, of: Whose, one: Appointment) -> dict[str, Any]:
-    tone, icon = SHOWN[one.status]
+    (tone, icon), over = SHOWN[one.status], overbooked(one, page.language.gettext)
     words = {Status.REQUESTED: "Requested", Status.BOOKED: "Booked", Status.CHECKED_IN: "Checked in",
              Status.IN_PROGRESS: "With doctor", Status.COMPLETED: "Completed", Status.NO_SHOW: "No-show"}
     return {"id": str(one.id), "title": one.patient_name, "start": _wall(page, one.starts_at),
             "end": _wall(page, one.ends_at), "url": f"{of.visits}/{one.id}", "tone": tone, "icon": icon,
-            "word": page.language.gettext(words[one.status]),
+            "word": ", ".join([page.language.gettext(words[one.status]), *([over] if over else [])]), **({"over": True} if over else {}),
             "version": one.version,
             "editable": one.status in MOVABLE}
+
+
+def _is_kept(one: Appointment) -> bool:
+    return one.buffer_minutes > 0 and one.status is not Status.NO_SHOW
+
+
+def _break(page: Page, one: Appointment) -> dict[str, Any]:
+    """The minutes after a visit that are kept free, faintly."""
+    return {"id": f"break-{one.id}", "start": _wall(page, one.ends_at), "display": "background", "tone": "break",
+            "end": _wall(page, one.ends_at + timedelta(minutes=one.buffer_minutes)), "classNames": ["in-break"]}
 
 
 def _free(page: Page, of: Whose, one: Slot) -> dict[str, Any]:

@@ -83,6 +83,7 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
     if rows is None:
         rows = [Row(one.weekday, one.starts, one.ends, one.location) for one in hours.weekly]
         values = {"visit_minutes": str(hours.visit_minutes or 20), "buffer_minutes": str(hours.buffer_minutes),
+                  "most_per_day": str(hours.most_per_day or ""), "overbook": str(hours.overbook),
                   "video": "true" if hours.video else "", "version": str(hours.version), **(values or {})}
     if changed is not None:
         values = {**(values or {}), "version": str(hours.version)}
@@ -166,7 +167,8 @@ def _week(page: Page, rows: list[Row]) -> HoursForm:
             row.starts, row.ends = starts, ends
             openings.append(Opening(weekday=row.weekday, starts=starts, ends=ends, location=row.location[:200]))
     mend = {"visit_minutes": _("Between 5 and 240, in steps of five."),
-            "buffer_minutes": _("Between 0 and 120, in steps of five.")}
+            "buffer_minutes": _("Between 0 and 120, in steps of five."),
+            "most_per_day": _("Between 1 and 200, or empty for no limit."), "overbook": _("Between 0 and 5.")}
     filled = forms.filled(page, HoursForm, mend, weekly=openings, video=bool(page.form.get("video")))
     if any(row.error for row in rows):
         raise Malformed(errors=[FieldError("weekly", _("Mend the marked times."))])

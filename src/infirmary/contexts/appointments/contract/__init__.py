@@ -22,6 +22,7 @@ from .visits import (
     Appointment,
     Because,
     BookAppointment,
+    DayIsFull,
     DoctorNotAvailable,
     Held,
     HoldIsGone,
@@ -33,6 +34,7 @@ from .visits import (
     ObstacleCode,
     Opening,
     OpenVisits,
+    Overbooking,
     PatientNotActive,
     RescheduleAppointment,
     Slot,
@@ -50,9 +52,9 @@ from .visits import (
 from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiting, WaitIsOver
 
 __all__ = [
-    "Appointment", "Appointments", "Because", "BookAppointment", "DoctorNotAvailable", "Held", "HoldIsGone",
-    "HoldSlot", "Minutes", "Mode", "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening",
-    "PatientNotActive", "RescheduleAppointment", "Slot", "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast",
+    "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DoctorNotAvailable", "Held",
+    "HoldIsGone",    "HoldSlot", "Minutes", "Mode", "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening",
+    "Overbooking",    "PatientNotActive", "RescheduleAppointment", "Slot", "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast",
     "TimeIsTaken", "TooEarly", "TooManyVisits", "VideoNotOffered", "Why"]
 
 

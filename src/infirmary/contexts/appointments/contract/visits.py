@@ -26,6 +26,15 @@ class Status(StrEnum):
     NO_SHOW = "no_show"
 
 
+class Overbooking(StrEnum):
+    """Why a visit is booked over another: words of a list, for they are read by everybody who sees the diary."""
+
+    URGENT = "urgent"
+    DOCTOR_AGREED = "doctor_agreed"
+    SHORT_QUESTION = "short_question"
+    LIKELY_NO_SHOW = "likely_no_show"
+
+
 class Mode(StrEnum):
     IN_PERSON = "in_person"
     VIDEO = "video"
@@ -63,6 +72,9 @@ class Opening(Struct, frozen=True, kw_only=True):
 class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`minutes` is for staff, who may also book between the offered slots; patients take a slot as it is offered.
 
+    `overbook` is for staff, too: if the time is taken, or the doctor's day full, the visit is booked over it, as often at a
+    time as the doctor's hours allow. The patient's own time is never doubled.
+
     `hold_id`: the time was held for this patient. It is theirs while the hold lasts, and for a
     while afterwards if nobody took it.
     """
@@ -73,6 +85,7 @@ class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     reason: Note = ""
     mode: Mode = Mode.IN_PERSON
     minutes: Minutes | None = None
+    overbook: Overbooking | None = None
     hold_id: UUID | None = None
 
 
@@ -94,12 +107,13 @@ class Held(Struct, frozen=True, kw_only=True):
 
 
 class RescheduleAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """To another time, and to another doctor if one is named."""
+    """To another time, and to another doctor if one is named; `overbook` as for a new visit."""
 
     starts_at: Instant
     doctor_id: UUID | None = None
     minutes: Minutes | None = None
     reason: Note = ""
+    overbook: Overbooking | None = None
 
 
 class Why(Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +129,8 @@ class Because(Struct, frozen=True, forbid_unknown_fields=True):
 class Appointment(Struct, frozen=True):
     """A visit. `local_start` and `zone` keep what was agreed with the patient, should the zone's rules change.
 
-    `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled).
+    `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled). The doctor sees nobody
+    for `buffer_minutes` after it. `lane` is 0, or which of the visits it is that are booked over others then.
     """
 
     id: UUID
@@ -137,6 +152,9 @@ class Appointment(Struct, frozen=True):
     created_at: Instant
     changed_at: Instant
     version: int
+    buffer_minutes: int = 0
+    lane: int = 0
+    overbooked: Overbooking | None = None
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -163,7 +181,9 @@ class ObstacleCode(StrEnum):
     DOCTOR_AWAY = "doctor_away"
     OUTSIDE_HOURS = "outside_hours"
     BETWEEN_SLOTS = "between_slots"
+    DAY_FULL = "day_full"
     DOCTOR_TAKEN = "doctor_taken"
+    NO_OVERBOOKING = "no_overbooking"
     TIME_HELD = "time_held"
     PATIENT_TAKEN = "patient_taken"
     PATIENT_OFFERED = "patient_offered"
@@ -186,6 +206,10 @@ class Obstacle(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class TimeIsTaken(Conflict):
     """This time has just gone. `conflicts` says all that blocks it, `alternatives` are the nearest free times."""
+
+
+class DayIsFull(Conflict):
+    """The doctor has as many visits that day as they take. `alternatives` are the nearest free times."""
 
 
 class HoldIsGone(Conflict):
@@ -227,6 +251,6 @@ class TooEarly(Refusal):
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
-BOOKING = [TimeIsTaken, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered]
+BOOKING = [TimeIsTaken, DayIsFull, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered]
 BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]
 STEPS = [NotFound, NotInThisState]

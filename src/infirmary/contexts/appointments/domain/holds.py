@@ -25,12 +25,18 @@ class Hold(Struct, frozen=True):
     ends_at: datetime
     expires_at: datetime
     version: int
+    buffer_minutes: int = 0
+
+    @property
+    def busy_until(self) -> datetime:
+        """When the doctor would be free again."""
+        return self.ends_at + timedelta(minutes=self.buffer_minutes)
 
 
 def hold(visit: Visit, *, now: datetime, lasts: timedelta) -> Hold:
     """The time of a visit that may come of it; not beyond its beginning."""
     return Hold(visit.id, visit.patient_id, visit.patient_id, visit.doctor_id, visit.starts_at, visit.ends_at,
-                min(now + lasts, visit.starts_at), 1)
+                min(now + lasts, visit.starts_at), 1, visit.buffer_minutes)
 
 
 def again(kept: Hold, *, now: datetime, lasts: timedelta) -> Hold:
@@ -43,6 +49,12 @@ def again(kept: Hold, *, now: datetime, lasts: timedelta) -> Hold:
 def is_for(kept: Hold, visit: Visit, *, now: datetime) -> bool:
     return (kept.expires_at > now and kept.holder_id == visit.patient_id
             and (kept.doctor_id, kept.starts_at, kept.ends_at) == (visit.doctor_id, visit.starts_at, visit.ends_at))
+
+
+def overlaps(kept: Hold, wanted: Visit | Hold) -> bool:
+    """Whether they want the same time of a doctor or a patient."""
+    return ((kept.doctor_id == wanted.doctor_id and kept.starts_at < wanted.busy_until and kept.busy_until > wanted.starts_at)
+            or (kept.patient_id == wanted.patient_id and kept.starts_at < wanted.ends_at and kept.ends_at > wanted.starts_at))
 
 
 def shown(kept: Hold) -> Held:

@@ -44,6 +44,8 @@ class Schedule(Struct, frozen=True):
     active: bool
     version: int
     video: bool = True
+    most_per_day: int | None = None
+    overbook: int = 0
 
 
 class Open(NamedTuple):
@@ -68,7 +70,7 @@ def announced(event: ScheduleChanged) -> Schedule:
         event.accepts_first, event.visit_minutes, event.buffer_minutes,
         [(one.weekday, _minutes(one.starts), _minutes(one.ends), one.location) for one in event.weekly],
         [(seconds(one.starts_at), -(-_micro(one.ends_at) // 1_000_000)) for one in event.away],
-        event.active, event.version, event.video)
+        event.active, event.version, event.video, event.most_per_day, event.overbook)
 
 
 def seconds(instant: datetime) -> int:
@@ -145,19 +147,21 @@ def open_times(schedule: Schedule, since: int, until: int, zone: ZoneInfo) -> li
 
 def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: AbstractSet[int] = frozenset(),
          minutes: int | None = None, *, leave: bool = True) -> Iterator[Slot]:
-    """The times that patients are offered and that begin in [since, until), without those that touch a busy grain.
+    """The times that patients are offered and that begin in [since, until), without those that touch a busy grain, the
+    break after them included.
 
     They lie `visit_minutes` + `buffer_minutes` apart from the start of each opening. `minutes`: places on the same
     grid for a visit of another length. Without `leave`: as if the doctor were never away.
     """
     first, last = -(-_micro(since) // 1_000_000), -(-_micro(until) // 1_000_000)
-    length, step = (minutes or schedule.visit_minutes) * 60, (schedule.visit_minutes + schedule.buffer_minutes) * 60
+    length, rest = (minutes or schedule.visit_minutes) * 60, schedule.buffer_minutes * 60
+    step = schedule.visit_minutes * 60 + rest
     lasting = timedelta(seconds=length)
     for piece in open_times(schedule, first, last, zone):
         away = _touching(schedule.away, piece.begins, piece.ends) if leave else []
         skipped = max(0, -((piece.begins - first) // step))
         for begins in range(piece.begins + skipped * step, min(piece.ends - length + 1, last), step):
-            if busy and not busy.isdisjoint(range(begins // GRAIN, -(-(begins + length) // GRAIN))):
+            if busy and not busy.isdisjoint(range(begins // GRAIN, -(-(begins + length + rest) // GRAIN))):
                 continue
             if not away or not _touching(away, begins, begins + length):
                 starts_at = instant(begins)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from infirmary.contexts.appointments.contract import (
+    DayIsFull,
     DoctorNotAvailable,
     Obstacle,
     ObstacleCode,
@@ -49,6 +50,11 @@ WORDS = {
         SlotNotOffered, "The doctor does not see patients at that time.", "Choose a time within the hours."),
     ObstacleCode.BETWEEN_SLOTS: Said(
         SlotNotOffered, "No visit begins at that time.", "Choose one of the times that are offered."),
+    ObstacleCode.DAY_FULL: Said(
+        DayIsFull, "The doctor has as many visits that day as they take.", "Choose another day, or somebody else."),
+    ObstacleCode.NO_OVERBOOKING: Said(
+        TimeIsTaken, "No more visits can be booked over others at that time.",
+        "Choose another time; how many there may be is set with the doctor's hours."),
     ObstacleCode.DOCTOR_TAKEN: Said(
         TimeIsTaken, "The doctor is taken at that time.", "Choose another time, or somebody else."),
     ObstacleCode.TIME_HELD: Said(

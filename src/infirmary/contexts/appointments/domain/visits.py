@@ -19,6 +19,7 @@ from infirmary.contexts.appointments.contract import (
     NotInThisState,
     Obstacle,
     ObstacleCode,
+    Overbooking,
     RescheduleAppointment,
     Status,
     TooEarly,
@@ -34,7 +35,9 @@ E = TypeVar("E", bound=events.VisitChanged)
 
 OPEN = (Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS)
 MOVABLE = (Status.REQUESTED, Status.BOOKED)
+GONE = (Status.DECLINED, Status.CANCELLED, Status.NO_SHOW)
 LONGEST = timedelta(minutes=480)
+LONGEST_BUFFER = timedelta(minutes=120)
 
 
 class Visit(Struct, frozen=True):
@@ -60,6 +63,14 @@ class Visit(Struct, frozen=True):
     created_by: UUID | None
     changed_at: datetime
     version: int
+    buffer_minutes: int = 0
+    lane: int = 0
+    overbooked: Overbooking | None = None
+
+    @property
+    def busy_until(self) -> datetime:
+        """When the doctor is free again."""
+        return self.ends_at + timedelta(minutes=self.buffer_minutes)
 
 
 class Move(NamedTuple):
@@ -86,19 +97,23 @@ TAKE_BACK = Move("taken_back", (Status.IN_PROGRESS,), Status.CANCELLED, events.C
 NOT_THERE = Move("no_show", (Status.IN_PROGRESS,), Status.NO_SHOW, events.PatientDidNotCome)
 
 
+_FOR_STAFF = {"minutes": "Leave this out: a visit lasts as long as its slot.",
+              "overbook": "Leave this out: the desk decides whether a visit fits in between."}
+
+
 def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
          created_by: UUID | None, open_visits: int, most_open: int, now: datetime, zone: ZoneInfo) -> Visit:
     """The visit as asked for, or a refusal. Whether the time is still free is not decided here."""
     found = [obstacle(ObstacleCode.RECORD_CLOSED)] if patient.retired else []
     if not by_staff and open_visits >= most_open:
         found.append(obstacle(ObstacleCode.TOO_MANY_VISITS))
-    schedule, starts_at, ends_at = _time(found, schedule, body.starts_at, body.minutes, by_staff=by_staff, now=now,
-                                         zone=zone, mode=body.mode)
+    schedule, starts_at, ends_at = _time(found, schedule, body, body.minutes, by_staff=by_staff, now=now, zone=zone,
+                                         mode=body.mode)
     return Visit(
         visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
         schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
         body.reason.strip(), _first_status(schedule, by_staff=by_staff), "",
-        hours.location(schedule, starts_at, zone) or schedule.room, now, created_by, now, 1)
+        hours.location(schedule, starts_at, zone) or schedule.room, now, created_by, now, 1, schedule.buffer_minutes)
 
 
 def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule | None, by_staff: bool, now: datetime,
@@ -106,7 +121,7 @@ def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule
     """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
     _must_be_in(visit, MOVABLE, "moved")
     minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
-    schedule, starts_at, ends_at = _time([], schedule, body.starts_at, minutes, by_staff=by_staff, now=now, zone=zone,
+    schedule, starts_at, ends_at = _time([], schedule, body, minutes, by_staff=by_staff, now=now, zone=zone,
                                          mode=visit.mode)
     return replace(
         placed(visit, schedule, starts_at, ends_at, now=now, zone=zone), status_reason=body.reason.strip(),
@@ -121,7 +136,12 @@ def placed(visit: Visit, schedule: Schedule, starts_at: datetime, ends_at: datet
         department_name=schedule.department_name, starts_at=starts_at, ends_at=ends_at,
         local_start=hours.wall_time(starts_at, zone), zone=zone.key,
         location=hours.location(schedule, starts_at, zone) or schedule.room, status_reason="", changed_at=now,
-        version=visit.version + 1)
+        version=visit.version + 1, buffer_minutes=schedule.buffer_minutes, lane=0, overbooked=None)
+
+
+def over(visit: Visit, lane: int, why: Overbooking | None) -> Visit:
+    """The same visit over others: there is no break after what has been put in between."""
+    return replace(visit, lane=lane, overbooked=why, buffer_minutes=0)
 
 
 def moved(visit: Visit, move: Move, *, now: datetime, zone: ZoneInfo, reason: str = "") -> Visit:
@@ -176,12 +196,14 @@ def _must_be_in(visit: Visit, states: tuple[Status, ...], done: str) -> None:
                              "Look at it again before you go on.", visit_status=visit.status.value)
 
 
-def _time(found: list[Obstacle], schedule: Schedule | None, starts_at: datetime, minutes: int | None, *, by_staff: bool,
-          now: datetime, zone: ZoneInfo, mode: Mode) -> tuple[Schedule, datetime, datetime]:
+def _time(found: list[Obstacle], schedule: Schedule | None, body: BookAppointment | RescheduleAppointment,
+          minutes: int | None, *, by_staff: bool, now: datetime, zone: ZoneInfo, mode: Mode,
+          ) -> tuple[Schedule, datetime, datetime]:
     """Whose hours, from and until; refuses with what was found before and all that is in the way of the time."""
-    if minutes is not None and not by_staff:
-        raise Malformed(errors=[FieldError("minutes", "Leave this out: a visit lasts as long as its slot.")])
-    starts_at = starts_at.astimezone(UTC)
+    if not by_staff and (wrong := [FieldError(name, says) for name, says in _FOR_STAFF.items()
+                                   if getattr(body, name) is not None]):
+        raise Malformed(errors=wrong)
+    starts_at = body.starts_at.astimezone(UTC)
     if mode is Mode.VIDEO and schedule is not None and not schedule.video:
         found.append(obstacle(ObstacleCode.NO_VIDEO))
     found += in_time(schedule, starts_at, minutes, by_staff=by_staff, now=now, zone=zone)

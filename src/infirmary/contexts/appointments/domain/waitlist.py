@@ -81,8 +81,9 @@ def offered(place: Place, slot: Slot, doctor_name: str, *, now: datetime, lasts:
                    offer_expires_at=now + min(lasts, (slot.starts_at - now) / 2), changed_at=now)
 
 
-def hold(place: Place, slot: Slot, hold_id: UUID, expires_at: datetime) -> Hold:
-    return Hold(hold_id, place.id, place.patient_id, slot.doctor_id, slot.starts_at, slot.ends_at, expires_at, 1)
+def hold(place: Place, slot: Slot, hold_id: UUID, expires_at: datetime, buffer_minutes: int) -> Hold:
+    return Hold(hold_id, place.id, place.patient_id, slot.doctor_id, slot.starts_at, slot.ends_at, expires_at, 1,
+                buffer_minutes)
 
 
 def over(place: Place, status: Standing, *, now: datetime, appointment_id: UUID | None = None) -> Place:

@@ -4,11 +4,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from infirmary.contexts.appointments import events, tables
 from infirmary.contexts.appointments.contract import (
@@ -16,6 +17,7 @@ from infirmary.contexts.appointments.contract import (
     Appointments,
 )
 from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.patients.contract import Patients
 from infirmary.kernel.access import Caller
@@ -23,6 +25,8 @@ from infirmary.kernel.context import Kit
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.errors import NotFound, StaleVersion
 from infirmary.language import OWN, TREATING
+
+from .days import full_days
 
 T = TypeVar("T")
 
@@ -78,7 +82,8 @@ def record(tx: Transaction, caller: Caller, visit: Visit, fact: events.VisitChan
                                          caller.account_id, visit.starts_at, visit.status_reason))
     tx.emit(fact)
     tx.audit(f"appointment.{done}", caller, subject_id=visit.patient_id, entity=f"appointment/{visit.id}",
-             status=visit.status, doctor_id=str(visit.doctor_id))
+             status=visit.status, doctor_id=str(visit.doctor_id),
+             **({"overbooked": visit.overbooked} if visit.overbooked else {}))
 
 
 async def busy_grains(reading: Reading, resources: Iterable[UUID], since: datetime, until: datetime, *, now: datetime,
@@ -87,12 +92,23 @@ async def busy_grains(reading: Reading, resources: Iterable[UUID], since: dateti
     patient's own to that patient."""
     found: defaultdict[UUID, set[int]] = defaultdict(set)
     if whose := list(resources):
-        around = hours.grains(since, until + visits.LONGEST)
+        around = hours.grains(since, until + visits.LONGEST + visits.LONGEST_BUFFER)
         for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
             found[row.resource_id].update(row.grains())
         for hold in await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id):
             for resource in found.keys() & {hold.doctor_id, hold.patient_id}:
-                found[resource].difference_update(hours.grains(hold.starts_at, hold.ends_at))
+                found[resource].difference_update(hours.grains(
+                    hold.starts_at, hold.busy_until if resource == hold.doctor_id else hold.ends_at))
+    return found
+
+
+async def busy_times(reading: Reading, schedules: Collection[Schedule], since: datetime, until: datetime, zone: ZoneInfo, *,
+                     now: datetime, patient_id: UUID | None = None) -> defaultdict[UUID, set[int]]:
+    """Their busy grains; all of a day is busy when the doctor takes no more visits on it."""
+    found = await busy_grains(reading, [one.doctor_id for one in schedules], since, until, now=now, patient_id=patient_id)
+    for doctor_id, days in (await full_days(reading, schedules, since, until, zone, now=now,
+                                            patient_id=patient_id)).items():
+        found[doctor_id].update(*days)
     return found
 
 

@@ -1,7 +1,6 @@
 """Taking a time, and changing it for another."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -14,14 +13,13 @@ from infirmary.contexts.appointments.contract import (
     Status,
 )
 from infirmary.contexts.appointments.domain import hours, visits
-from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import StaleVersion
 
-from .base import as_staff, recorded
-from .holding import Holding, make_way
+from .base import as_staff, recorded, there
+from .holding import Holding, Room, make_way
 from .instead import BLOCKED
 
 
@@ -29,12 +27,12 @@ class Booking(Holding):
     async def book(self, caller: Caller, body: BookAppointment) -> Appointment:
         return await self.arrange(caller, body, self._book, look_first=body.hold_id is not None)
 
-    async def _book(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
+    async def _book(self, caller: Caller, visit: Visit, room: Room) -> Appointment:
         """Without holds inserts only, so that all of it leaves in one round trip. The rows of `occupancy` decide."""
         kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
-            await make_way(tx, giving_way)
+            await make_way(tx, room)
             tables.OCCUPANCY.add(tx, *tables.occupied(visit))
             tables.VISITS.add(tx, visit)
             return recorded(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
@@ -53,26 +51,26 @@ class Booking(Holding):
                 new = visits.rescheduled(visit, body, schedule=schedule, by_staff=by_staff, now=self.clock.now(),
                                          zone=self.zone)
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
-                answer = await self.taking(new, partial(self._reschedule, acting, visit, new), own=new.patient_id)
+                answer = await self.laid(new, body.overbook, there(schedule), partial(self._reschedule, acting, visit))
                 self.freed.set()
                 return answer
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
             except BLOCKED as no:
-                raise await self.instead(no, acting, schedule, visit.patient_id, body.starts_at, minutes, visit.id) from no
+                raise await self.instead(no, acting, schedule, body, visit.patient_id, minutes, visit.id) from no
 
-    async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> Appointment:
+    async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, room: Room) -> Appointment:
         fact = visits.event(events.AppointmentRescheduled, visit, caller.account_id,
                             previous_starts_at=before.starts_at, previous_doctor_id=before.doctor_id)
         async with self.db.transaction() as tx:
-            await put_elsewhere(tx, before, visit, giving_way)
+            await put_elsewhere(tx, before, visit, room)
             return recorded(tx, caller, visit, fact, "rescheduled")
 
 
-async def put_elsewhere(tx: Transaction, before: Visit, visit: Visit, giving_way: Sequence[Hold]) -> None:
+async def put_elsewhere(tx: Transaction, before: Visit, visit: Visit, room: Room) -> None:
     """The new time is taken before the old one is given back: who is refused keeps what they have."""
     if not await tables.change_time(tx, visit):
         raise StaleVersion
-    await make_way(tx, giving_way)
+    await make_way(tx, room)
     tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
     await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)

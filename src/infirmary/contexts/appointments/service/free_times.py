@@ -15,7 +15,7 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.errors import FieldError, Malformed
 from infirmary.language import OWN
 
-from .base import Base, busy_grains, there
+from .base import Base, busy_times, there
 
 LONGEST_QUESTION = timedelta(days=62, hours=2)   # days of wall time may be longer than 24 hours
 LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest of the month need not be read for them
@@ -33,8 +33,8 @@ class FreeTimes(Base):
                 schedules = [there(await tables.SCHEDULES.get(reading, doctor_id))]
             else:
                 schedules = await reading.all(tables.ACTIVE_IN, department_id=department_id)
-            busy = await busy_grains(reading, [one.doctor_id for one in schedules], since, to, now=now,
-                                     patient_id=caller.subjects.get(OWN.field))
+            busy = await busy_times(reading, schedules, since, to, self.zone, now=now,
+                                    patient_id=caller.subjects.get(OWN.field))
         found = [slot for one in schedules for slot in hours.free(one, since, to, self.zone, busy[one.doctor_id])]
         return Slots(sorted(found, key=lambda slot: (slot.starts_at, slot.doctor_id)))
 
@@ -46,8 +46,8 @@ class FreeTimes(Base):
                          await reading.all(tables.ACTIVE_IN, department_id=department_id))
             for days in LOOKED_AHEAD:
                 until, looking = now + timedelta(days=days), [one for one in schedules if one.doctor_id not in found]
-                busy = await busy_grains(reading, [one.doctor_id for one in looking], since, until, now=now,
-                                         patient_id=caller.subjects.get(OWN.field))
+                busy = await busy_times(reading, looking, since, until, self.zone, now=now,
+                                        patient_id=caller.subjects.get(OWN.field))
                 for one in looking:
                     slot = next(hours.free(one, since, until, self.zone, busy[one.doctor_id]), None)
                     if slot is not None:

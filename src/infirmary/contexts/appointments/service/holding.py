@@ -4,13 +4,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from infirmary.contexts.appointments import tables
-from infirmary.contexts.appointments.contract import BookAppointment, Held, HoldIsGone, HoldSlot
+from infirmary.contexts.appointments.contract import BookAppointment, DayIsFull, Held, HoldIsGone, HoldSlot, Overbooking
 from infirmary.contexts.appointments.domain import holds, visits
 from infirmary.contexts.appointments.domain.holds import Hold
+from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Done
@@ -20,6 +21,7 @@ from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 
 from .base import as_staff, count_open, there
+from .days import Limit, count_in, limit_of, prepare
 from .instead import BLOCKED, Instead
 
 T = TypeVar("T")
@@ -29,18 +31,25 @@ class HeldNoMoreError(Exception):
     """A hold that was to give way has changed or gone meanwhile: look again."""
 
 
+class Room(NamedTuple):
+    """What has to be made sure of before a time is taken: these holds give way, and the day is not full."""
+
+    giving_way: Sequence[Hold] = ()
+    limit: Limit | None = None
+
+
 class Holding(Instead):
     async def hold(self, caller: Caller, body: HoldSlot) -> Held:
         wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=body.starts_at)
         return await self.arrange(caller, wish, self._hold, look_first=True)
 
-    async def _hold(self, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Held:
+    async def _hold(self, caller: Caller, visit: Visit, room: Room) -> Held:
         now, lasts = self.clock.now(), timedelta(minutes=self.live.value.booking.hold_minutes)
-        same = next((one for one in giving_way if holds.is_for(one, visit, now=now)), None)
+        same = next((one for one in room.giving_way if holds.is_for(one, visit, now=now)), None)
         kept = holds.hold(visit, now=now, lasts=lasts) if same is None else holds.again(same, now=now, lasts=lasts)
         async with self.db.transaction() as tx:
             if same is None:
-                await make_way(tx, giving_way)
+                await make_way(tx, room)
                 tables.OCCUPANCY.add(tx, *tables.occupied(kept))
                 tables.HOLDS.add(tx, kept)
                 tx.audit("appointment.held", caller, subject_id=kept.patient_id, entity=f"hold/{kept.id}",
@@ -89,7 +98,7 @@ class Holding(Instead):
             await tables.let_go(tx, kept)
 
     async def arrange(self, caller: Caller, body: BookAppointment,
-                      work: Callable[[Caller, Visit, Sequence[Hold]], Awaitable[T]], *, look_first: bool) -> T:
+                      work: Callable[[Caller, Visit, Room], Awaitable[T]], *, look_first: bool) -> T:
         """Do this with the time that is asked for, or refuse with what is in the way and the nearest free times.
         `look_first`: the patient may have a hold. Who has none saves a question."""
         caller = await self.in_place_of(caller, patient_id=body.patient_id, doctor_id=body.doctor_id)
@@ -107,24 +116,43 @@ class Holding(Instead):
             giving_way = await self._giving_way(visit, patient.id) if look_first else []
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
-            return await self.taking(visit, partial(work, caller, visit), giving_way, own=patient.id)
+            return await self.laid(visit, body.overbook, there(schedule), partial(work, caller), giving_way)
         except BLOCKED as no:
-            raise await self.instead(no, caller, schedule, patient.id, body.starts_at, body.minutes) from no
+            raise await self.instead(no, caller, schedule, body, patient.id, body.minutes) from no
 
-    async def taking(self, wanted: Visit | Hold, work: Callable[[Sequence[Hold]], Awaitable[T]],
-                     giving_way: Sequence[Hold] = (), *, own: UUID | None) -> T:
-        """Holds give way when they have lapsed, or are those of `own`, the patient who takes the time. `work` ends those it is given in
-        the transaction that takes the time; the rows of `hold` and `occupancy` decide, and this only looks again."""
+    async def laid(self, visit: Visit, overbook: Overbooking | None, schedule: Schedule,
+                   work: Callable[[Visit, Room], Awaitable[T]], giving_way: Sequence[Hold] = ()) -> T:
+        """Do this with the visit as it was asked for; or, for who overbooks, over what is there, in the first lane that is
+        free. Over others the day may be full."""
+        limit = limit_of(schedule, visit, self.zone, self.clock.now())
+        for lane in range(1, (schedule.overbook if overbook else 0) + 1):
+            try:
+                return await self.taking(visit, partial(work, visit), Room(giving_way, limit), own=visit.patient_id)
+            except DayIsFull:
+                pass
+            except UniqueViolation as no:
+                if no.on != tables.occupancy.name:
+                    raise
+            visit, limit = visits.over(visit, lane, overbook), None
+        return await self.taking(visit, partial(work, visit), Room(giving_way, limit), own=visit.patient_id)
+
+    async def taking(self, wanted: Visit | Hold, work: Callable[[Room], Awaitable[T]], room: Room = Room(), *,   # noqa: B008 – a value
+                     own: UUID | None) -> T:
+        """Holds give way when they have lapsed, or are those of `own`, the patient who takes the time. `work` ends those
+        it is given in the transaction that takes the time; the rows of `hold` and `occupancy` decide, and this only looks
+        again."""
+        if room.limit:
+            await prepare(self.db, room.limit)
         while True:
             try:
-                return await self.db.retry(work, giving_way)
+                return await self.db.retry(work, room)
             except HeldNoMoreError:
-                giving_way = await self._giving_way(wanted, own)
+                room = room._replace(giving_way=await self._giving_way(wanted, own))
             except UniqueViolation as no:
                 found = await self._giving_way(wanted, own)
-                if found == [*giving_way] and no.on != tables.ONE_HOLD:
+                if found == [*room.giving_way] and no.on != tables.ONE_HOLD:
                     raise   # nobody who is left gives way
-                giving_way = found
+                room = room._replace(giving_way=found)
 
     async def _giving_way(self, wanted: Visit | Hold, own: UUID | None) -> list[Hold]:
         async with self.db.reading() as reading:
@@ -132,11 +160,15 @@ class Holding(Instead):
 
 
 async def giving_way(reading: Reading, wanted: Visit | Hold, own: UUID | None, now: datetime) -> list[Hold]:
-    return await reading.all(tables.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id,
-                             doctor_id=wanted.doctor_id, starts_at=wanted.starts_at, ends_at=wanted.ends_at)
+    found = await reading.all(
+        tables.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id, doctor_id=wanted.doctor_id,
+        starts_at=wanted.starts_at - visits.LONGEST_BUFFER, ends_at=wanted.busy_until)
+    return [one for one in found if one.holder_id == own or holds.overlaps(one, wanted)]
 
 
-async def make_way(tx: Transaction, giving_way: Sequence[Hold]) -> None:
-    for kept in giving_way:
+async def make_way(tx: Transaction, room: Room) -> None:
+    for kept in room.giving_way:
         if not await tables.let_go(tx, kept):
             raise HeldNoMoreError
+    if room.limit:
+        await count_in(tx, room.limit)

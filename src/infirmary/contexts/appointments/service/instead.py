@@ -8,11 +8,14 @@ from msgspec import to_builtins
 
 from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import (
+    BookAppointment,
+    DayIsFull,
     DoctorNotAvailable,
     HoldIsGone,
     Obstacle,
     ObstacleCode,
     PatientNotActive,
+    RescheduleAppointment,
     Slot,
     SlotNotOffered,
     TimeIsPast,
@@ -27,23 +30,29 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import Refusal
 
-from .base import Base, busy_grains
+from .base import Base, busy_grains, busy_times
+from .days import full_days
 
 LOOKED_AROUND = (2, 14, 62)   # days; most find time soon, and the rest need not be read for them
-BLOCKED = (UniqueViolation, HoldIsGone, DoctorNotAvailable, PatientNotActive, SlotNotOffered, TimeIsPast, TooManyVisits,
-           VideoNotOffered)
+BLOCKED = (UniqueViolation, DayIsFull, HoldIsGone, DoctorNotAvailable, PatientNotActive, SlotNotOffered, TimeIsPast,
+           TooManyVisits, VideoNotOffered)
+OVERBOOKED = {ObstacleCode.DOCTOR_TAKEN, ObstacleCode.TIME_HELD, ObstacleCode.DAY_FULL}   # what overbooking is against
 
 
 class Instead(Base):
-    async def instead(self, no: Exception, caller: Caller, schedule: Schedule | None, patient_id: UUID, wanted: datetime,
-                      minutes: int | None, own: UUID | None = None) -> Exception:
+    async def instead(self, no: Exception, caller: Caller, schedule: Schedule | None,
+                      body: BookAppointment | RescheduleAppointment, patient_id: UUID, minutes: int | None,
+                      own: UUID | None = None) -> Exception:
         """`no` (one of BLOCKED) said in full: what the rules found, whose time is taken, and the nearest times that are
         free for doctor and patient, where another time helps. `own` visit is not in its own way."""
         if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
             return no
+        wanted = body.starts_at
         found: list[Obstacle] = list(no.extra.get("conflicts", [])) if isinstance(no, Refusal) else []
         if schedule is not None:
             found += await self._taken(caller, schedule, patient_id, wanted, minutes, own)
+            if body.overbook and any(one.code in OVERBOOKED for one in found):
+                found.append(obstacle(ObstacleCode.NO_OVERBOOKING, whose="doctor"))
         kind = type(no) if isinstance(no, Refusal) else TimeIsTaken
         why = list(dict.fromkeys(WORDS[one.code].what for one in found))
         if isinstance(no, HoldIsGone):
@@ -62,19 +71,24 @@ class Instead(Base):
         now = self.clock.now()
         if abs(wanted - now) > hours.FORESEEN:
             return []
-        time = hours.grains(wanted, wanted + timedelta(minutes=minutes or schedule.visit_minutes))
+        ends_at = wanted + timedelta(minutes=minutes or schedule.visit_minutes)
+        of_patient, time = hours.grains(wanted, ends_at), hours.grains(
+            wanted, ends_at + timedelta(minutes=schedule.buffer_minutes))
         around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
         async with self.db.reading() as reading:
             rows = [row for row in await reading.all(
                 tables.OCCUPIED, resources=[schedule.doctor_id, patient_id], since=time.start - around,
                 until=time.stop + around) if row.appointment_id != own]
-            ids = {row.appointment_id for row in rows if row.grain in time}
+            ids = {row.appointment_id for row in rows
+                   if row.grain in (of_patient if row.resource_id == patient_id else time)}
+            full = await full_days(reading, [schedule], wanted, wanted, self.zone, now=now, patient_id=patient_id, own=own)
             holds = {hold.id: hold for hold in await reading.all(tables.HOLDS_OF, ids=list(ids))} if ids else {}
             theirs = {row.appointment_id for row in rows if row.resource_id == patient_id} & ids - holds.keys()
             known = await reading.all(tables.SHOWN_OF, ids=list(theirs)) if theirs else []
         gone = {hold.id for hold in holds.values() if hold.expires_at <= now or hold.holder_id == patient_id}
         of_doctor = [row for row in rows if row.resource_id == schedule.doctor_id and row.appointment_id not in gone]
-        found = []
+        found = [obstacle(ObstacleCode.DAY_FULL, whose="doctor")] if any(
+            time.start in day for day in full.get(schedule.doctor_id, ())) else []
         for code, busy in (
                 (ObstacleCode.DOCTOR_TAKEN, {row.grain for row in of_doctor if row.appointment_id not in holds}),
                 (ObstacleCode.TIME_HELD, {row.grain for row in of_doctor if row.appointment_id in holds})):
@@ -89,13 +103,15 @@ class Instead(Base):
 
     async def _nearest(self, schedule: Schedule, patient_id: UUID, wanted: datetime, minutes: int | None) -> list[Slot]:
         now, found = self.clock.now(), list[Slot]()
-        whose, wanted = [schedule.doctor_id, patient_id], min(max(wanted, now), now + hours.FORESEEN)
+        wanted = min(max(wanted, now), now + hours.FORESEEN)
         for days in LOOKED_AROUND:
             within = timedelta(days=days)
             async with self.db.reading() as reading:
-                busy = await busy_grains(reading, whose, wanted - within, wanted + within, now=now,
-                                         patient_id=patient_id)
-            found = hours.nearest(schedule, wanted, minutes, now, self.zone, set().union(*busy.values()), within)
+                around = wanted - within, wanted + within
+                busy = await busy_times(reading, [schedule], *around, self.zone, now=now, patient_id=patient_id)
+                theirs = await busy_grains(reading, [patient_id], *around, now=now, patient_id=patient_id)
+            found = hours.nearest(schedule, wanted, minutes, now, self.zone,
+                                  busy[schedule.doctor_id] | theirs[patient_id], within)
             if len(found) == hours.SHOWN:
                 break
         return found

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from infirmary.contexts.appointments import events, tables
 from infirmary.contexts.appointments.contract import (
+    DayIsFull,
     DoctorNotAvailable,
     RescheduleAppointment,
     SlotNotOffered,
@@ -34,7 +35,6 @@ from infirmary.contexts.appointments.contract.plans import (
     Unmoved,
 )
 from infirmary.contexts.appointments.domain import hours, plans, visits
-from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.plans import Diaries, Item, Plan
 from infirmary.contexts.appointments.domain.visits import Visit
@@ -48,6 +48,8 @@ from infirmary.kernel.errors import FieldError, Malformed, Refusal, StaleVersion
 
 from .base import busy_grains, record, there
 from .booking import Booking, put_elsewhere
+from .days import full_days, limit_of
+from .holding import Room
 
 LOOKS_EVERY = 5.0   # seconds, when nobody wakes it: for plans that another process was asked to carry out
 WHY = {SlotNotOffered: Unmoved.NOT_OFFERED, TimeIsPast: Unmoved.TIME_PAST, DoctorNotAvailable: Unmoved.DOCTOR_LEFT}
@@ -128,6 +130,8 @@ class MovingTogether(Booking):
         doctors = plans.among(plan.whither, doctor, await reading.all(tables.ACTIVE), (plan.starts_at, plan.ends_at))
         busy = await busy_grains(reading, {*(one.doctor_id for one in doctors), *(one.patient_id for one in standing)},
                                  since, until, now=now)
+        for doctor_id, days in (await full_days(reading, doctors, since, until, self.zone, now=now)).items():
+            busy[doctor_id].update(*days)
         for visit in standing:   # nobody is in their own way
             busy[visit.patient_id].difference_update(hours.grains(visit.starts_at, visit.ends_at))
         return Diaries(doctors, busy, since=since, until=until, zone=self.zone)
@@ -251,16 +255,19 @@ class MovingTogether(Booking):
                     return   # somebody else has seen to it
                 visit = there(await tables.VISITS.get(reading, item.appointment_id))
                 after = await where_to(reading, plan, item, visit)
+                doctor = isinstance(after, Visit) and plan.status is PlanStatus.APPLYING and await tables.SCHEDULES.get(
+                    reading, after.doctor_id)   # back where it was there is room
             try:
                 if isinstance(after, Unmoved):
                     await self.db.retry(self._leave_it, plan, item, after)
                 else:
-                    await self.taking(after, partial(self._move_item, plan, item, visit, after), own=None)
+                    room = Room(limit=limit_of(doctor, after, self.zone, self.clock.now()) if doctor else None)
+                    await self.taking(after, partial(self._move_item, plan, item, visit, after), room, own=None)
                 return
             except StaleVersion:
                 continue   # the visit or the item was changed just now: look again
-            except UniqueViolation as no:
-                if no.on != tables.occupancy.name:
+            except (UniqueViolation, DayIsFull) as no:
+                if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
                     raise
                 with contextlib.suppress(StaleVersion):
                     await self.db.retry(self._leave_it, plan, item, Unmoved.TIME_TAKEN)
@@ -280,11 +287,11 @@ class MovingTogether(Booking):
         doctor = await tables.SCHEDULES.get(reading, plan.doctor_id)
         return plans.moved_back(item, visit, doctor, now=self.clock.now(), zone=self.zone)
 
-    async def _move_item(self, plan: Plan, item: Item, before: Visit, after: Visit, giving_way: Sequence[Hold]) -> None:
+    async def _move_item(self, plan: Plan, item: Item, before: Visit, after: Visit, room: Room) -> None:
         back = plan.status is PlanStatus.UNDOING
         async with self.db.transaction() as tx:
             await rows.ITEMS.save(tx, replace(item, status=ItemStatus.MOVED_BACK if back else ItemStatus.MOVED, why=None))
-            await put_elsewhere(tx, before, after, giving_way)
+            await put_elsewhere(tx, before, after, room)
             fact = visits.event(
                 events.AppointmentRescheduled, after, plan.by_account, previous_starts_at=before.starts_at,
                 previous_doctor_id=before.doctor_id,

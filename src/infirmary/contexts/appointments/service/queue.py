@@ -35,7 +35,7 @@ from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, StaleVersion
 
 from .base import busy_grains, record, there
-from .holding import HeldNoMoreError, giving_way, make_way
+from .holding import HeldNoMoreError, Room, giving_way, make_way
 from .lines import Lines
 
 Changed = Callable[[Token], Token]
@@ -220,7 +220,7 @@ class WalkIns(Lines):
                                 now=self.clock.now(), zone=self.zone)
         if visit is None:
             return None
-        await make_way(tx, await giving_way(tx, visit, None, self.clock.now()))
+        await make_way(tx, Room(await giving_way(tx, visit, None, self.clock.now())))
         tables.OCCUPANCY.add(tx, *tables.occupied(visit))
         tables.VISITS.add(tx, visit)
         record(tx, caller, visit, visits.event(events.VisitStarted, visit, caller.account_id), visits.START.done)

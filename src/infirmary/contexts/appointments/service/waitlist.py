@@ -3,13 +3,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from infirmary.contexts.appointments import events, tables
-from infirmary.contexts.appointments.contract import BookAppointment, DoctorNotAvailable, Slot, Status
+from infirmary.contexts.appointments.contract import (
+    BookAppointment,
+    DayIsFull,
+    DoctorNotAvailable,
+    Slot,
+    Status,
+)
 from infirmary.contexts.appointments.contract.waitlist import (
     AlreadyWaiting,
     JoinWaitlist,
@@ -34,9 +39,10 @@ from infirmary.kernel.errors import NotFound, StaleVersion
 from infirmary.kernel.events import Fact
 from infirmary.language import service
 
-from .base import busy_grains, record, there
+from .base import busy_grains, busy_times, record, there
 from .booking import Booking
-from .holding import make_way
+from .days import limit_of
+from .holding import Room, make_way
 
 ME = service("appointments")
 LOOKS_EVERY = 15.0   # seconds, when nobody wakes it: for what other processes freed, and for offers that lapse
@@ -110,7 +116,7 @@ class Waitlist(Booking):
             except StaleVersion:
                 continue   # accepted or lapsed meanwhile
 
-    async def _accept(self, place: Place, caller: Caller, visit: Visit, giving_way: Sequence[Hold]) -> Waiting:
+    async def _accept(self, place: Place, caller: Caller, visit: Visit, room: Room) -> Waiting:
         kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
@@ -118,7 +124,7 @@ class Waitlist(Booking):
                                                                 appointment_id=visit.id))
             if not await _give_back(tx, place):
                 raise OfferIsGone
-            await make_way(tx, giving_way)
+            await make_way(tx, room)
             tables.OCCUPANCY.add(tx, *tables.occupied(visit))
             tables.VISITS.add(tx, visit)
             record(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
@@ -209,12 +215,12 @@ class Waitlist(Booking):
         taken = busy[place.patient_id]
         return [slot for slot in fitting if taken.isdisjoint(hours.grains(slot.starts_at, slot.ends_at))]
 
-    async def _free(self, reading: Reading, schedules: dict[UUID, Schedule], places: Sequence[Place], now: datetime,
+    async def _free(self, reading: Reading, schedules: dict[UUID, Schedule], places: list[Place], now: datetime,
                     ) -> dict[UUID, set[Slot]]:
         if not schedules:
             return {}
         until = waitlist.horizon(places)
-        busy = await busy_grains(reading, schedules, now, until, now=now)
+        busy = await busy_times(reading, schedules.values(), now, until, self.zone, now=now)
         return {doctor_id: set(hours.free(one, now + waitlist.NOTICE, until, self.zone, busy[doctor_id]))
                 for doctor_id, one in schedules.items()}
 
@@ -222,19 +228,23 @@ class Waitlist(Booking):
         """False when the slot is not free any more, or not for this patient."""
         lasts = timedelta(minutes=self.live.value.booking.offer_minutes)
         offered = waitlist.offered(place, slot, schedule.doctor_name, now=self.clock.now(), lasts=lasts)
-        hold = waitlist.hold(place, slot, new_id(), offered.offer_expires_at or slot.starts_at)
+        hold = waitlist.hold(place, slot, new_id(), offered.offer_expires_at or slot.starts_at,
+                             schedule.buffer_minutes)
         try:
-            await self.taking(hold, partial(self._keep_offer, offered, hold, schedule), own=None)
+            await self.taking(hold, partial(self._keep_offer, offered, hold, schedule),
+                              Room(limit=limit_of(schedule, hold, self.zone, self.clock.now())), own=None)
+        except DayIsFull:
+            return False
         except UniqueViolation as no:
             if no.on != tables.occupancy.name:
                 raise
             return False
         return True
 
-    async def _keep_offer(self, offered: Place, hold: Hold, schedule: Schedule, giving_way: Sequence[Hold]) -> None:
+    async def _keep_offer(self, offered: Place, hold: Hold, schedule: Schedule, room: Room) -> None:
         async with self.db.transaction() as tx:
             kept = await rows.PLACES.save(tx, offered)
-            await make_way(tx, giving_way)
+            await make_way(tx, room)
             tables.OCCUPANCY.add(tx, *tables.occupied(hold))
             tables.HOLDS.add(tx, hold)
             tx.emit(events.TimeOffered(

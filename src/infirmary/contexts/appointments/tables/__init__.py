@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from uuid import UUID
 
 from msgspec import Struct
@@ -26,16 +27,17 @@ from sqlalchemy import (
     update,
 )
 
-from infirmary.contexts.appointments.contract import Appointment, Mode, Status
+from infirmary.contexts.appointments.contract import Appointment, Mode, Overbooking, Status
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule, grains
-from infirmary.contexts.appointments.domain.visits import MOVABLE, OPEN, Visit
+from infirmary.contexts.appointments.domain.visits import GONE, MOVABLE, OPEN, Visit
 from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
-from . import plans as plans  # whose tables belong to the metadata, as those of the next
+from . import days as days  # whose tables belong to the metadata, as those of the next
+from . import plans as plans
 from . import queue as queue
 from . import video as video
 from . import waitlist as waitlist
@@ -58,10 +60,12 @@ schedule = Table(
     Column("away", Json, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("video", Boolean, nullable=False, server_default="1"))
+    Column("video", Boolean, nullable=False, server_default="1"),
+    Column("most_per_day", Integer),
+    Column("overbook", Integer, nullable=False))
 
 # One row for every five minutes of a doctor and of a patient. Whoever inserts it first has the time; nothing else
-# decides. `lane` leaves room for time that may be shared on purpose; so far there is one.
+# decides. In lane 0 is what was booked as usual; the further lanes of a doctor hold what is booked over it on purpose.
 occupancy = Table(
     "occupancy", metadata,
     Column("resource_id", Id, primary_key=True),
@@ -81,7 +85,8 @@ hold = Table(
     Column("starts_at", UtcDateTime, nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    Column("version", Integer, nullable=False))
+    Column("version", Integer, nullable=False),
+    Column("buffer_minutes", Integer, nullable=False))
 
 appointment = Table(
     "appointment", metadata,
@@ -105,6 +110,9 @@ appointment = Table(
     Column("created_by", Id),
     Column("changed_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("buffer_minutes", Integer, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("overbooked", EnumText(Overbooking)),
     Index("appointment_of_doctor", "doctor_id", "starts_at", "id"),
     Index("appointment_of_patient", "patient_id", "starts_at", "id"),
     Index("appointment_by_start", "starts_at", "id"))
@@ -198,6 +206,12 @@ class Tally(Struct, frozen=True):
     changed_at: datetime | None
 
 
+class Beginning(Struct, frozen=True):
+    id: UUID
+    doctor_id: UUID
+    starts_at: datetime
+
+
 class Whereabouts(Struct, frozen=True):
     id: UUID
     starts_at: datetime
@@ -222,7 +236,7 @@ BUSY = Query(select(
     cast(func.sum(_bit.distinct()), BigInteger).label("bits")).where(_of, *_between).group_by("resource_id", "block"), Busy)
 OCCUPIED = OCCUPANCY.find(_of, *_between)
 _FREE = Statement(delete(occupancy).where(
-    occupancy.c.resource_id == bindparam("resource"), *_between,
+    occupancy.c.resource_id == bindparam("resource"), occupancy.c.lane == bindparam("lane"), *_between,
     or_(occupancy.c.grain < bindparam("keep_since"), occupancy.c.grain >= bindparam("keep_until")),
     occupancy.c.appointment_id == bindparam("appointment_id")))
 
@@ -232,6 +246,8 @@ _lapsed = hold.c.expires_at <= bindparam("now")
 HOLDS_OF = HOLDS.find(hold.c.id.in_(bindparam("ids", expanding=True)))
 LAPSED = HOLDS.find(_lapsed)
 NO_OBSTACLES = HOLDS.find(or_(_lapsed, hold.c.holder_id == bindparam("patient_id")))
+LIVING = HOLDS.find(hold.c.doctor_id.in_(bindparam("doctors", expanding=True)), hold.c.expires_at > bindparam("now"),
+                    hold.c.starts_at >= bindparam("since"), hold.c.starts_at < bindparam("until"))
 HELD_FOR = HOLDS.find(hold.c.holder_id == bindparam("holder_id"))
 GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("holder_id"), and_(
     _lapsed, or_(hold.c.doctor_id == bindparam("doctor_id"), hold.c.patient_id == bindparam("patient_id")),
@@ -262,7 +278,7 @@ class Change:
 _STATE = ("status", "status_reason", "changed_at", "version")
 change_state = Change(*_STATE)
 change_time = Change(*_STATE, "doctor_id", "doctor_name", "department_id", "department_name", "starts_at", "ends_at",
-                     "local_start", "zone", "location")
+                     "local_start", "zone", "location", "buffer_minutes", "lane", "overbooked")
 
 _ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now"),
           appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
@@ -299,6 +315,9 @@ TALLY = Query(select(
     func.max(appointment.c.changed_at).label("changed_at")).where(*_of_diary), Tally)
 TAKEN = Query(select(func.count()).select_from(occupancy).where(
     occupancy.c.resource_id == bindparam("resource"), *_between), int)
+COUNTED = Query(select(appointment.c.id, appointment.c.doctor_id, appointment.c.starts_at).where(
+    appointment.c.doctor_id.in_(bindparam("doctors", expanding=True)), appointment.c.starts_at >= bindparam("since"),
+    appointment.c.starts_at < bindparam("until"), appointment.c.lane == 0, appointment.c.status.not_in(GONE)), Beginning)
 STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.c.version])
 
 _FILTERS = {
@@ -329,27 +348,31 @@ async def renew(tx: Transaction, renewed: Hold) -> bool:
     return await tx.run(_RENEW, key=renewed.id, seen=renewed.version - 1, new_expires_at=renewed.expires_at) == 1
 
 
+def takes(visit: Visit | Hold) -> list[tuple[UUID, int, range]]:
+    """Whose time, in which lane, and the grains; in the order of the key, so that two who want the same time wait for each
+    other, but never in a circle."""
+    lane = visit.lane if isinstance(visit, Visit) else 0
+    return sorted([(visit.doctor_id, lane, grains(visit.starts_at, visit.busy_until)),
+                   (visit.patient_id, 0, grains(visit.starts_at, visit.ends_at))], key=itemgetter(0))
+
+
 def occupied(visit: Visit | Hold) -> list[Occupied]:
-    """In the order of the key, so that two who want the same time wait for each other, but never in a circle."""
-    taken = grains(visit.starts_at, visit.ends_at)
-    return [Occupied(resource, grain, 0, visit.id)
-            for resource in sorted((visit.doctor_id, visit.patient_id)) for grain in taken]
+    return [Occupied(resource, grain, lane, visit.id) for resource, lane, time in takes(visit) for grain in time]
 
 
 def occupied_anew(before: Visit, after: Visit) -> list[Occupied]:
     """What a visit takes at its new time beyond what it has."""
-    own = {(row.resource_id, row.grain) for row in occupied(before)}
-    return [row for row in occupied(after) if (row.resource_id, row.grain) not in own]
+    own = set(occupied(before))
+    return [row for row in occupied(after) if row not in own]
 
 
 async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Visit | None = None) -> None:
-    """Give these grains back, except those that the visit still needs at its new time."""
-    for resource in sorted((visit.doctor_id, visit.patient_id)) if freed else ():
-        kept = range(0)
-        if keeps is not None and resource in (keeps.doctor_id, keeps.patient_id):
-            kept = grains(keeps.starts_at, keeps.ends_at)
-        await tx.run(_FREE, resource=resource, since=freed.start, until=freed.stop, keep_since=kept.start,
-                     keep_until=kept.stop, appointment_id=visit.id)
+    """Give back what it takes from the first of these grains on, except what the visit still needs at its new time."""
+    needed = {(resource, lane): time for resource, lane, time in takes(keeps)} if keeps else {}
+    for resource, lane, time in takes(visit) if freed else ():
+        kept = needed.get((resource, lane), range(0))
+        await tx.run(_FREE, resource=resource, lane=lane, since=max(time.start, freed.start), until=time.stop,
+                     keep_since=kept.start, keep_until=kept.stop, appointment_id=visit.id)
 
 
 # Records made one

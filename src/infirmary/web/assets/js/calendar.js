@@ -122,10 +122,12 @@ function clock(zone) {
 }
 
 function content({ event, view }) {
-  const { tone = "", icon, word } = event.extendedProps;
+  const { tone = "", icon, word, over } = event.extendedProps;
+  if (event.display === "background") return {};
   const box = document.createElement("span");
   box.className = "in-ev";
   box.dataset.tone = tone;
+  if (over) box.dataset.over = "";
   if (icon) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
