@@ -74,7 +74,7 @@ def asks(*operations: str, about: tuple[str, ...] = NOBODYS) -> Callable[[Make],
 
 
 @asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
-      "identity.providers", "identity.logins",
+      "identity.providers", "identity.logins", "identity.clients",
       "identity.passkeys", "identity.passkey_challenge",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
@@ -212,6 +212,18 @@ async def use_passkey(world: World, account_id: UUID) -> dict[str, Any]:
     _, device = await world.passkey(account_id)
     asked = await world.house.ask(Identity).passkey_challenge(NOBODY)
     return {"body": {"credential": device.signs(asked.public_key)}}
+
+
+@asks("identity.make_client")
+async def make_client(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(world.accounts["admin"].id)
+    return {"body": {"name": "A program", "roles": ["reception"]}}
+
+
+@asks("identity.client", "identity.amend_client", "identity.rotate_client", "identity.revoke_client")
+async def client(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(world.accounts["admin"].id)
+    return {"path": {"client_id": await world.client()}, "if_match": 1, "body": {"name": "Another name"}}
 
 
 @asks("identity.reset_second_factor", about=PERSONS)

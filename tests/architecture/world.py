@@ -33,6 +33,7 @@ from infirmary.contexts.identity.contract import Account, AmendAccount, Identity
 from infirmary.contexts.identity.domain.federation import pair_key
 from infirmary.contexts.identity.service import IdentityService
 from infirmary.contexts.identity.service.ceremonies import user_handle
+from infirmary.contexts.identity.tables import clients as programs_kept
 from infirmary.contexts.identity.tables import federation as logins_kept
 from infirmary.contexts.identity.tables.passkeys import PASSKEYS, PasskeyRow
 from infirmary.contexts.notifications import tables as notes_kept
@@ -319,6 +320,14 @@ class World:
         async with room.db.transaction() as tx:
             PASSKEYS.add(tx, row)
         return row.id, device
+
+    async def client(self) -> UUID:
+        """A program."""
+        now = self.clock.now()
+        row = programs_kept.ClientRow(new_id(), "A program", [Role.NURSE], new_id().hex, now, now, None, None, 1)
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            programs_kept.CLIENTS.add(tx, row)
+        return row.id
 
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""

@@ -20,6 +20,7 @@ PAGES = {
     "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/notifications",
                   "/desk/patients/first", "/desk/patients/first/guardians/new?q=delgado"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
+              "/admin/clients", "/admin/clients/new",
               "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],
 }

@@ -23,7 +23,7 @@ const provider = new Provider(issuer, {
   }),
 })
 
-const page = (uid) => `<!doctype html><html lang="en"><title>Harbour ID</title><main><h1>Harbour ID</h1>
+const page = (uid) => `<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Harbour ID</title><main><h1>Harbour ID</h1>
 <form method="post" action="/interaction/${uid}"><label>Name <input name="name" required></label>
 <button>Sign in there</button><button name="deny" value="1" formnovalidate>Not now</button></form></main></html>`
 

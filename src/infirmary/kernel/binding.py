@@ -5,13 +5,14 @@ unknown fields, required headers) is exactly what is enforced, and every refusal
 """
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import Parameter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 import structlog
@@ -64,7 +65,7 @@ class Routes:
         async def handler(request: Request[Any, Any, Any]) -> ASGIApp:
             caller = NOBODY
             try:
-                caller = self._caller(request)
+                caller = self._caller(request, operation)
                 caller.permitted(operation.allow)   # before the body is looked at: strangers learn nothing from it
                 given = await read(request)
                 key = self._key(request, operation, caller)
@@ -82,11 +83,13 @@ class Routes:
         return HTTPRouteHandler(path, http_method=operation.verb, status_code=operation.status,  # type: ignore[arg-type]
                                 include_in_schema=False, opt={"operation": operation})(handler)
 
-    def _caller(self, request: Request[Any, Any, Any]) -> Caller:
+    def _caller(self, request: Request[Any, Any, Any], operation: Operation) -> Caller:
         given = _header(request, b"authorization")
         if given is None:
             return NOBODY
         kind, _, token = given.partition(" ")
+        if kind.lower() == "basic" and takes_a_client(operation):   # of the body: who it is, the operation will see
+            return NOBODY
         if "," in token or kind.lower() != "bearer" or not token:   # of two, a proxy may have checked the other one
             raise NotSignedIn
         return self._authenticate(token)
@@ -146,7 +149,8 @@ class Reader:
                 raw = await request.body()
             except RequestEntityTooLarge as error:
                 raise TooLarge from error
-            given["body"] = self._from_body(_header(request, b"content-type") or "", raw)
+            client = _client(_header(request, b"authorization") or "") if takes_a_client(operation) else {}
+            given["body"] = self._from_body(_header(request, b"content-type") or "", raw, client)
         return given
 
     def _from_query(self, raw: bytes) -> Any:
@@ -169,13 +173,16 @@ class Reader:
             raise StaleVersion   # RFC 9110: a tag that matches nothing is a failed precondition
         return int(match[1])
 
-    def _from_body(self, media: str, raw: bytes) -> Any:
+    def _from_body(self, media: str, raw: bytes, client: Mapping[str, str]) -> Any:
         kind = media.partition(";")[0].strip().lower()
         try:
             if self._body is None:
                 if kind != "application/x-www-form-urlencoded":
                     raise UnsupportedMediaType("Send this as application/x-www-form-urlencoded.")
-                return msgspec.convert(_pairs(raw), type=self._operation.body, strict=False)
+                fields = _pairs(raw)
+                if client and "client_secret" in fields:
+                    raise Malformed(errors=[FieldError("client_secret", "Say who you are once: here or as HTTP Basic.")])
+                return msgspec.convert({**fields, **client}, type=self._operation.body, strict=False)
             if kind != "application/json":
                 raise UnsupportedMediaType("Send this as application/json.")
             if b"\\u0000" in raw:   # no database keeps it, and no name contains it
@@ -191,6 +198,22 @@ def _header(request: Request[Any, Any, Any], name: bytes) -> str | None:
     """A header, its values joined (RFC 9110, 5.3). The framework would take all headers apart to find one."""
     found = [value for given, value in request.scope["headers"] if given == name]
     return b", ".join(found).decode("latin-1") if found else None
+
+
+def takes_a_client(operation: Operation) -> bool:
+    return operation.form and "client_secret" in operation.body.__struct_fields__
+
+
+def _client(authorization: str) -> dict[str, str]:
+    """Who a program is, from HTTP Basic (RFC 6749, 2.3.1): both halves are percent-encoded before they are joined."""
+    kind, _, coded = authorization.partition(" ")
+    if kind.lower() != "basic":
+        return {}
+    try:
+        client_id, _, secret = base64.b64decode(coded, validate=True).decode("ascii").partition(":")
+        return {"client_id": unquote_plus(client_id, errors="strict"), "client_secret": unquote_plus(secret, errors="strict")}
+    except ValueError as error:
+        raise NotSignedIn from error
 
 
 def _pairs(raw: bytes) -> dict[str, str]:

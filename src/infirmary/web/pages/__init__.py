@@ -11,6 +11,7 @@ from . import (
     around,
     audit,
     booking,
+    clients,
     desk,
     desk_waitlist,
     diary,
@@ -38,4 +39,4 @@ PAGES: tuple[Pages, ...] = (
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages,
-    admin.pages, people.pages, accounts.pages, audit.pages)                        # administration, audit
+    admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit

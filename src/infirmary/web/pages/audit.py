@@ -26,13 +26,15 @@ pages = Pages()
 AUDIT = "/audit"
 AT_A_TIME = 50
 
-NOUNS = {"appointment": N_("Visit"), "patient": N_("Record"), "account": N_("Account"), "session": N_("Sign-in"),
+NOUNS = {"appointment": N_("Visit"), "patient": N_("Record"), "account": N_("Account"), "client": N_("Program"), "factor": N_("Factor"), "session": N_("Sign-in"),
          "password": N_("Password"), "doctor": N_("Doctor"), "staff": N_("Staff"), "department": N_("Department"),
          "hours": N_("Hours"), "leave": N_("Leave"), "delivery": N_("Message"), "notification": N_("Notification"),
          "audit": N_("Audit trail"), "access": N_("Access")}
 VERBS = {"requested": N_("asked for"), "booked": N_("booked"), "accepted": N_("accepted"), "declined": N_("declined"),
          "rescheduled": N_("moved"), "cancelled": N_("cancelled"), "checked_in": N_("checked in"),
-         "started": N_("started"), "completed": N_("completed"), "no_show": N_("noted a no-show"), "read": N_("read"),
+         "started": N_("started"), "completed": N_("completed"), "no_show": N_("noted a no-show"), "read": N_("read"), "made": N_("made"),
+         "rotated": N_("given a new secret"), "revoked": N_("revoked"), "signed_in": N_("signed in"),
+         "login_added": N_("login added"), "login_removed": N_("login removed"),
          "searched": N_("searched"), "matched": N_("compared"), "registered": N_("registered"),
          "amended": N_("changed"), "changed": N_("changed"), "retired": N_("closed"), "opened": N_("opened"),
          "closed": N_("closed"), "ended": N_("ended"), "refused": N_("refused"), "engaged": N_("engaged"),
@@ -41,7 +43,7 @@ VERBS = {"requested": N_("asked for"), "booked": N_("booked"), "accepted": N_("a
          "refresh_token_reused": N_("a copied token was used"), "reset_requested": N_("asked for a new one"),
          "reset": N_("set anew"), "change_refused": N_("change refused")}
 KINDS = {"": N_("anything"), "appointment.": N_("Visits"), "patient.": N_("Records"), "patient.read": N_("Records: read"),
-         "session.": N_("Sign-in"), "account.": N_("Accounts"), "password.": N_("Passwords"),
+         "session.": N_("Sign-in"), "account.": N_("Accounts"), "client.": N_("Programs"), "password.": N_("Passwords"),
          "access.denied": N_("Access: denied"), "doctor.": N_("Doctors"), "staff.": N_("Staff"),
          "department.": N_("Departments"), "hours.": N_("Hours"), "leave.": N_("Leave"), "delivery.": N_("Messages"),
          "audit.": N_("The trail itself")}

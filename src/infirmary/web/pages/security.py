@@ -105,7 +105,7 @@ def sensitive(path: str, roles: Collection[Role] = EVERYBODY) -> Callable[[Handl
 
 
 async def ask_again(page: Page, *, status: int = 200, error: str = "", refusal: Told | None = None) -> Response[Any]:
-    kept = {name: value for name, value in page.form.items() if name not in ASKED}
+    kept = [(name, value) for name, values in page.lists.items() if name not in ASKED for value in values]
     factor = await page.ask(Identity).second_factor(page.caller)
     return await page.render("step_up.html", status=status, here=HERE, then=page.form["then"], kept=kept, error=error,
                              refusal=refusal, passkeys=factor.passkeys, back=forms.back(page, HERE), layout=layout(page))

@@ -40,6 +40,17 @@ from .accounts import (
     WeakPassword,
     WrongCredentials,
 )
+from .clients import (
+    AmendClient,
+    Client,
+    ClientForm,
+    ClientRevoked,
+    ClientSecret,
+    Programs,
+    RoleIsForPeople,
+    ScopeTooWide,
+    WrongClient,
+)
 from .factors import (
     Code,
     CodeGiven,
@@ -90,11 +101,16 @@ __all__ = [
     "Account",
     "AlreadyLinked",
     "AmendAccount",
+    "AmendClient",
     "Arrived",
     "Away",
     "BroughtBack",
     "ChallengeSpent",
     "ChangePassword",
+    "Client",
+    "ClientForm",
+    "ClientRevoked",
+    "ClientSecret",
     "Code",
     "CodeGiven",
     "DisableTotp",
@@ -123,6 +139,7 @@ __all__ = [
     "PasskeyRefused",
     "PasskeyUnfit",
     "Password",
+    "Programs",
     "Provider",
     "ProviderAway",
     "Recipient",
@@ -134,7 +151,9 @@ __all__ = [
     "RenamePasskey",
     "ResetLink",
     "Revoked",
+    "RoleIsForPeople",
     "RoleNeedsPerson",
+    "ScopeTooWide",
     "SecondFactor",
     "Secret",
     "ServerMetadata",
@@ -152,19 +171,21 @@ __all__ = [
     "UsePasskey",
     "UsedCredential",
     "WeakPassword",
+    "WrongClient",
     "WrongCode",
     "WrongCredentials",
 ]
 
 
-class Identity(SignInElsewhere, Contract, context="identity"):
+class Identity(SignInElsewhere, Programs, Contract, context="identity"):
     @post("/auth/register", status=201, allow={ANYONE: ANY},
           refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
     async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
         """A patient makes an account, and is entered in the register."""
 
     @post("/auth/token", allow={ANYONE: ANY},
-          refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TripOver, LoginTaken, TooManyTries])
+          refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TripOver, LoginTaken, WrongClient,
+                   ScopeTooWide, TooManyTries])
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         """Sign in, or trade a refresh token for new ones (each refresh token is good for one use)."""
 

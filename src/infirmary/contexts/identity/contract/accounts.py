@@ -32,7 +32,8 @@ class Registered(Struct, frozen=True):
 
 
 class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """RFC 6749, sections 4.3 and 6: `password` (username, password) or `refresh_token` (refresh_token). With a second
+    """RFC 6749, sections 4.3, 4.4 and 6: `password` (username, password), `client_credentials` (client_id and
+    client_secret, here or as HTTP Basic; `scope`: which of its roles) or `refresh_token` (refresh_token). With a second
     factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`. A refresh in the `background`,
     by a program that nobody need be sitting at, does not keep the sign-in from ending unused. A `link_token`, from a
     refusal after signing in with a provider, makes that login one of the account's own."""
@@ -47,15 +48,17 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     link_token: Annotated[str, Meta(max_length=100)] = ""
     scope: Annotated[str, Meta(max_length=200)] = ""
     client_id: Annotated[str, Meta(max_length=100)] = ""
+    client_secret: Annotated[str, Meta(max_length=200)] = ""
 
 
-class Tokens(Struct, frozen=True):
-    """`expires_in` seconds for the access token."""
+class Tokens(Struct, frozen=True, omit_defaults=True):
+    """`expires_in` seconds for the access token. A program gets no refresh token, and is told its roles as `scope`."""
 
     access_token: str
-    refresh_token: str
     token_type: str
     expires_in: int
+    refresh_token: str = ""
+    scope: str = ""
 
 
 class TokenToRevoke(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -184,7 +187,7 @@ class RefreshRefused(NotSignedIn):
 
 
 class UnsupportedGrant(Refusal):
-    """Use grant_type password, mfa_otp or refresh_token."""
+    """Use grant_type password, mfa_otp, client_credentials or refresh_token."""
 
 
 class WeakPassword(Refusal):

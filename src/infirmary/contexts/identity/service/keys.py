@@ -15,5 +15,5 @@ class Keys(Base):
         return ServerMetadata(
             issuer=self.issuer, token_endpoint=f"{self.issuer}/api/v1/auth/token",
             revocation_endpoint=f"{self.issuer}/api/v1/auth/revoke", jwks_uri=f"{self.issuer}/.well-known/jwks.json",
-            grant_types_supported=["password", "mfa_otp", "refresh_token"], response_types_supported=[],
+            grant_types_supported=["password", "mfa_otp", "client_credentials", "refresh_token"], response_types_supported=[],
             id_token_signing_alg_values_supported=["EdDSA"], subject_types_supported=["public"])

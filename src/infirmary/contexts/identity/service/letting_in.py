@@ -41,4 +41,4 @@ class LettingIn(Sessions):
         access = self.signer.sign(account_id=account.id, session_id=session_id, name=account.name,
                                   roles=[role.value for role in roles],
                                   subjects={field: value for field, value in subjects.items() if value is not None})
-        return Tokens(access, refresh, "Bearer", int(LIFETIME.total_seconds()))
+        return Tokens(access, "Bearer", int(LIFETIME.total_seconds()), refresh)

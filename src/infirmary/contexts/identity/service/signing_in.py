@@ -30,6 +30,7 @@ from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
 from infirmary.kernel.tokens import LIFETIME
 
 from .base import base64url, entity, themselves
+from .clients import Clients
 from .linking import Linking
 
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
@@ -45,7 +46,7 @@ class Proof(Struct, frozen=True):
     link_token: str = ""
 
 
-class SigningIn(Linking):
+class SigningIn(Linking, Clients):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
@@ -56,6 +57,9 @@ class SigningIn(Linking):
             case "mfa_otp":
                 _needed(mfa_token=body.mfa_token, otp=body.otp)
                 return await self._second_step(caller, body)
+            case "client_credentials":
+                _needed(client_id=body.client_id, client_secret=body.client_secret)
+                return await self.program_signed_in(caller, body)
             case "refresh_token":
                 _needed(refresh_token=body.refresh_token)
                 renewed = await self.db.retry(self._renewed, body.refresh_token, body.background)

@@ -32,7 +32,8 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 from infirmary.language import ADMIN, Role
 
-from . import federation as federation  # whose tables belong to the metadata
+from . import clients as clients  # whose tables belong to the metadata
+from . import federation as federation  # likewise
 from . import passkeys as passkeys  # likewise
 from .base import metadata as metadata
 
