@@ -12,12 +12,13 @@ pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 PAGES = {
-    "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/api/docs"],
+    "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/q/ended", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
                 "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
                "/security/authenticator/remove"],
-    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/notifications",
+    "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/desk/queue",
+                  "/desk/queue/screens", "/notifications",
                   "/desk/patients/first", "/desk/patients/first/guardians/new?q=delgado"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/clients", "/admin/clients/new",

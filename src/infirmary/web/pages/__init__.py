@@ -13,6 +13,7 @@ from . import (
     booking,
     clients,
     desk,
+    desk_queue,
     desk_waitlist,
     diary,
     doctor,
@@ -30,13 +31,15 @@ from . import (
     video,
     visits,
     waitlist,
+    wall,
 )
 
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, passkeys.pages, federation.pages,               # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
+    wall.pages,                                                                    # who holds a link
     video.pages,                                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
-    appoint.pages, visits.pages, desk_waitlist.pages,
+    appoint.pages, visits.pages, desk_waitlist.pages, desk_queue.pages,
     admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit

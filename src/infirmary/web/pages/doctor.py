@@ -10,6 +10,8 @@ from litestar import Response
 from msgspec import Struct
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Status
+from infirmary.contexts.appointments.contract.queue import CallNext, NobodyToCall
+from infirmary.contexts.appointments.contract.queue import Queue as Line
 from infirmary.contexts.patients.contract import Patient, Patients
 from infirmary.kernel.access import Caller
 from infirmary.kernel.errors import Malformed, NotFound, Refusal
@@ -17,6 +19,8 @@ from infirmary.language import DOCTOR
 from infirmary.web import deeds, forms
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import LIVE, Told, step_text, video_href
+
+from .desk_queue import said
 
 pages = Pages()
 TODAY = "/doctor/today"
@@ -38,6 +42,7 @@ class Queue(Struct, frozen=True):
     requested: list[Waiting]
     over: list[Waiting]
     late: int
+    line: Line | None   # those who stand in line with a number
 
     @property
     def visits(self) -> int:
@@ -61,9 +66,10 @@ def own_id(caller: Caller) -> UUID:
 
 async def queue_of(page: Page) -> Queue:
     ask, mine = page.ask(Appointments), own_id(page.caller)
-    today, requested = await asyncio.gather(
+    today, requested, line = await asyncio.gather(
         ask.appointments(page.caller, doctor_id=mine, day=page.today, limit=100),
-        ask.appointments(page.caller, doctor_id=mine, from_=page.site.clock.now(), status=Status.REQUESTED, limit=50))
+        ask.appointments(page.caller, doctor_id=mine, from_=page.site.clock.now(), status=Status.REQUESTED, limit=50),
+        _line(page, mine))
     of: dict[Status, list[Waiting]] = {status: [] for status in Status}
     for one in today.items:
         of[one.status].append(Waiting(one, minutes=_minutes(page, one.changed_at), late=_minutes(page, one.starts_at)))
@@ -71,7 +77,14 @@ async def queue_of(page: Page) -> Queue:
     over = [row for status in (Status.COMPLETED, Status.NO_SHOW, Status.CANCELLED) for row in of[status]]
     late = of[Status.CHECKED_IN][0].late if of[Status.CHECKED_IN] else 0
     return Queue(of[Status.IN_PROGRESS], of[Status.CHECKED_IN], of[Status.BOOKED],
-                 [Waiting(one) for one in requested.items], sorted(over, key=lambda row: row.visit.starts_at), late)
+                 [Waiting(one) for one in requested.items], sorted(over, key=lambda row: row.visit.starts_at), late, line)
+
+
+async def _line(page: Page, doctor_id: UUID) -> Line | None:
+    try:
+        return await page.ask(Appointments).queue(page.caller, doctor_id=doctor_id)
+    except NotFound:   # who sees nobody here
+        return None
 
 
 def _minutes(page: Page, since: datetime) -> int:
@@ -89,6 +102,15 @@ async def queue_part(page: Page) -> Response[Any]:
     """The queue alone, for the page that keeps itself fresh."""
     return await page.render("doctor/_queue.html", queue=await queue_of(page), chosen=page.query.get("chosen", ""),
                              show=page.query.get("show", ""))
+
+
+@pages.post("/doctor/queue/call", roles=[DOCTOR])
+async def call_next(page: Page) -> Response[Any]:
+    try:
+        called = await page.ask(Appointments).call_next(page.caller, CallNext(doctor_id=own_id(page.caller)))
+    except NobodyToCall as refusal:
+        return page.redirect(TODAY, toast=refusal.detail)
+    return page.redirect(f"/doctor/visits/{called.appointment_id}", toast=said(page, called))
 
 
 @pages.get("/doctor/visits/{visit_id}", roles=[DOCTOR])

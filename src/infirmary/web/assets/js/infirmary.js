@@ -12,3 +12,4 @@ import "./paper.js";
 import "./passkeys.js";
 import "./toasts.js";
 import "./view.js";
+import "./wall.js";

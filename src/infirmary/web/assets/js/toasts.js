@@ -12,7 +12,7 @@ export function announce(text) {
 
 export function toast({ text, undo, failed }) {
   const template = document.getElementById(failed ? "toast-failed" : "toast");
-  if (!text || !template) return;
+  if (!text || !template || (failed && document.querySelector("[data-unattended]"))) return; // nobody is there to act on it
   const made = template.content.firstElementChild.cloneNode(true);
   made.querySelector("[data-text]").textContent = text;
   const form = made.querySelector("form");
