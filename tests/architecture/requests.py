@@ -16,6 +16,7 @@ from msgspec import to_builtins
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Mode, Status
 from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
 from infirmary.contexts.appointments.contract.queue import OpenDisplay, OpenedDisplay, Precedence, TokenStatus
+from infirmary.contexts.appointments.contract.series import BookSeries, Frequency, Recurrence
 from infirmary.contexts.appointments.contract.video import Side
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.appointments.domain import queue
@@ -617,6 +618,31 @@ async def open_visits(world: World, of: Subject) -> dict[str, Any]:
 @asks("appointments.appointment", "appointments.steps", "appointments.calendar_file", about=PERSONS)
 async def visit(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"appointment_id": (await world.visit(of)).id}}
+
+
+def a_wish(world: World, of: Subject) -> BookSeries:
+    return BookSeries(patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=world.free_time(),
+                      reason=f"{of.family_name}'s secret", recurrence=Recurrence(frequency=Frequency.WEEKLY, count=2))
+
+
+@asks("appointments.preview_series", "appointments.book_series", about=PERSONS)
+async def book_series(world: World, of: Subject) -> dict[str, Any]:
+    wish = a_wish(world, of)
+    return {"body": {**to_builtins(wish), "patient_id": wish.patient_id, "doctor_id": wish.doctor_id},
+            "hides": ("patient_id",)}
+
+
+@asks("appointments.series", "appointments.cancel_series", about=PERSONS)
+async def series(world: World, of: Subject) -> dict[str, Any]:
+    made = await world.house.ask(Appointments).book_series(ROOT, a_wish(world, of))
+    return {"path": {"series_id": made.id}, "body": {}}
+
+
+@asks("appointments.move_series", about=PERSONS)
+async def move_series(world: World, of: Subject) -> dict[str, Any]:
+    made = await world.house.ask(Appointments).book_series(ROOT, a_wish(world, of))
+    return {"path": {"series_id": made.id},
+            "body": {"appointment_id": made.visits[0].id, "starts_at": world.free_time()}}
 
 
 @asks("appointments.accept", about=PERSONS)

@@ -19,6 +19,8 @@ from infirmary.contexts.appointments.events import (
     NotSeenThatDay,
     PartOf,
     Received,
+    SeriesChange,
+    SeriesChanged,
     TimeOffered,
     WaitLapsed,
 )
@@ -335,3 +337,20 @@ async def test_who_was_not_called_before_the_day_was_over_reads_it(desk):
     assert told.title == "You were not called before the day was over"
     assert "The queue of Cardiology closed before your number 12 was called." in told.body
     assert told.link == "/book"
+
+
+@pytest.mark.parametrize(("change", "title", "theirs"), [
+    (SeriesChange.BOOKED, "Your visits are booked: 2, from Thu 26 Nov, 09:20", "Mary Byrne is booked 2 times from"),
+    (SeriesChange.MOVED, "Your visits are moved: 2, from Thu 26 Nov, 09:20", "Mary Byrne is moved: 2 visits from"),
+    (SeriesChange.CANCELLED, "Your visits are cancelled: 2, from Thu 26 Nov, 09:20", "Mary Byrne does not come: 2 visits from")])
+async def test_of_a_series_people_hear_once(desk, change, title, theirs):
+    await desk.hears(a_visit(AppointmentBooked, part_of=PartOf.SERIES))
+    await desk.hears(SeriesChanged(
+        aggregate=new_id(), version=1, change=change, patient_id=mary.id, patient_name=mary.name, doctor_id=okafor.id,
+        doctor_name=okafor.name, department_name="Cardiology", by_account=None,
+        starts_at=[THURSDAY, THURSDAY + timedelta(days=7)]))
+    [hers], [his] = await inbox_of(desk, mary), await inbox_of(desk, okafor)
+    assert (hers.title, hers.link) == (title, "/visits")
+    assert "the last on Thu 3 Dec, 09:20" in hers.body
+    assert his.title.startswith(theirs)
+    assert {one.kind for one in await deliveries(desk)} == {f"series.{change}"}

@@ -17,6 +17,7 @@ class PartOf(StrEnum):
 
     MOVE_PLAN = "move_plan"
     MOVE_PLAN_UNDONE = "move_plan_undone"
+    SERIES = "series"
 
 
 class VisitChanged(Event, frozen=True, kw_only=True):
@@ -137,3 +138,22 @@ class NotSeenThatDay(Event, frozen=True, kw_only=True):
     patient_id: UUID
     department_name: str
     number: int
+
+
+class SeriesChange(StrEnum):
+    BOOKED = "booked"
+    MOVED = "moved"
+    CANCELLED = "cancelled"
+
+
+class SeriesChanged(Event, frozen=True, kw_only=True):
+    """Visits of one series were booked, moved or cancelled together; `starts_at` are those visits. Aggregate: the series."""
+
+    change: SeriesChange
+    patient_id: UUID
+    patient_name: str
+    doctor_id: UUID
+    doctor_name: str
+    department_name: str
+    starts_at: list[datetime]
+    by_account: UUID | None

@@ -11,6 +11,7 @@ from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
 from .plans import MovePlans
 from .queue import QueueContract
+from .series import RecurringVisits
 from .video import VideoVisits
 from .visits import (
     BOOKERS,
@@ -58,7 +59,7 @@ __all__ = [
     "TimeIsTaken", "TooEarly", "TooManyVisits", "VideoNotOffered", "Why"]
 
 
-class Appointments(MovePlans, QueueContract, VideoVisits, context="appointments"):
+class Appointments(MovePlans, QueueContract, RecurringVisits, VideoVisits, context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:

@@ -130,7 +130,8 @@ class Appointment(Struct, frozen=True):
     """A visit. `local_start` and `zone` keep what was agreed with the patient, should the zone's rules change.
 
     `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled). The doctor sees nobody
-    for `buffer_minutes` after it. `lane` is 0, or which of the visits it is that are booked over others then.
+    for `buffer_minutes` after it. `lane` is 0, or which of the visits it is that are booked over others then. `series_id`: it is one
+    of several that were booked together.
     """
 
     id: UUID
@@ -155,6 +156,7 @@ class Appointment(Struct, frozen=True):
     buffer_minutes: int = 0
     lane: int = 0
     overbooked: Overbooking | None = None
+    series_id: UUID | None = None
 
 
 class Step(Struct, frozen=True, kw_only=True):

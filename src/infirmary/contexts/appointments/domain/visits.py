@@ -66,6 +66,7 @@ class Visit(Struct, frozen=True):
     buffer_minutes: int = 0
     lane: int = 0
     overbooked: Overbooking | None = None
+    series_id: UUID | None = None
 
     @property
     def busy_until(self) -> datetime:

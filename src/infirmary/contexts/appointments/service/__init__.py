@@ -9,6 +9,7 @@ from .merging import RecordsMadeOne
 from .places import Places
 from .plans import MovingTogether
 from .queue import WalkIns
+from .series import Recurring
 from .steps import Steps
 from .video import VideoRooms
 from .waitlist import Waitlist
@@ -16,6 +17,6 @@ from .waitlist import Waitlist
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, MovingTogether, WalkIns, Places, Steps, Looking, Diary, Announced,
+class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, WalkIns, Places, Steps, Looking, Diary, Announced,
                           RecordsMadeOne, VideoRooms):
     """All of the contract."""

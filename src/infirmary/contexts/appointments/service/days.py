@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -52,12 +52,12 @@ async def count_in(tx: Transaction, limit: Limit) -> None:
     """Refuse when the day is full. The row is held until the commit, so of two for the last place one waits, and then sees
     what the other has taken."""
     await tx.run(TURN, doctor=limit.doctor_id, since=limit.since)
-    if len(await _starts(tx, [limit.doctor_id], limit.since, limit.until, now=limit.now, own=limit.own)) >= limit.most:
+    if len(await _starts(tx, [limit.doctor_id], limit.since, limit.until, now=limit.now, own=[limit.own])) >= limit.most:
         raise DayIsFull
 
 
 async def full_days(reading: Reading, schedules: Iterable[Schedule], since: datetime, until: datetime, zone: ZoneInfo, *,
-                    now: datetime, patient_id: UUID | None = None, own: UUID | None = None) -> dict[UUID, list[range]]:
+                    now: datetime, patient_id: UUID | None = None, own: Collection[UUID | None] = ()) -> dict[UUID, list[range]]:
     """The grains of the days that begin in this time and take no more; the patient's own hold leaves room for them."""
     limited = {one.doctor_id: one.most_per_day for one in schedules if one.most_per_day is not None}
     if not limited:
@@ -74,12 +74,12 @@ async def full_days(reading: Reading, schedules: Iterable[Schedule], since: date
 
 
 async def _starts(reading: Reading, doctors: list[UUID], since: datetime, until: datetime, *, now: datetime,
-                  own: UUID | None = None, patient_id: UUID | None = None) -> list[tuple[UUID, datetime]]:
+                  own: Collection[UUID | None] = (), patient_id: UUID | None = None) -> list[tuple[UUID, datetime]]:
     """When the visits that count begin, and the times that are held; what is booked over others does not count."""
     visits = await reading.all(tables.COUNTED, doctors=doctors, since=since, until=until)
     holds = await reading.all(tables.LIVING, doctors=doctors, since=since, until=until, now=now)
     return [*((one.doctor_id, one.starts_at) for one in visits if one.id != own),
-            *((one.doctor_id, one.starts_at) for one in holds if one.id != own and one.holder_id != patient_id)]
+            *((one.doctor_id, one.starts_at) for one in holds if one.id not in own and one.holder_id != patient_id)]
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

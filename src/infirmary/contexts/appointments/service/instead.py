@@ -1,6 +1,7 @@
 """A refusal with all that is in the way, and what to offer instead."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -50,7 +51,7 @@ class Instead(Base):
         wanted = body.starts_at
         found: list[Obstacle] = list(no.extra.get("conflicts", [])) if isinstance(no, Refusal) else []
         if schedule is not None:
-            found += await self._taken(caller, schedule, patient_id, wanted, minutes, own)
+            found += await self._taken(caller, schedule, patient_id, wanted, minutes, {own})
             if body.overbook and any(one.code in OVERBOOKED for one in found):
                 found.append(obstacle(ObstacleCode.NO_OVERBOOKING, whose="doctor"))
         kind = type(no) if isinstance(no, Refusal) else TimeIsTaken
@@ -67,7 +68,7 @@ class Instead(Base):
         return kind(" ".join(why), conflicts=to_builtins(found), alternatives=to_builtins(others))
 
     async def _taken(self, caller: Caller, schedule: Schedule, patient_id: UUID, wanted: datetime, minutes: int | None,
-                     own: UUID | None) -> list[Obstacle]:
+                     own: Collection[UUID | None]) -> list[Obstacle]:
         now = self.clock.now()
         if abs(wanted - now) > hours.FORESEEN:
             return []
@@ -78,7 +79,7 @@ class Instead(Base):
         async with self.db.reading() as reading:
             rows = [row for row in await reading.all(
                 tables.OCCUPIED, resources=[schedule.doctor_id, patient_id], since=time.start - around,
-                until=time.stop + around) if row.appointment_id != own]
+                until=time.stop + around) if row.appointment_id not in own]
             ids = {row.appointment_id for row in rows
                    if row.grain in (of_patient if row.resource_id == patient_id else time)}
             full = await full_days(reading, [schedule], wanted, wanted, self.zone, now=now, patient_id=patient_id, own=own)

@@ -1,7 +1,7 @@
 """Where visits are kept, and the rows that make a double booking impossible."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
@@ -39,6 +39,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from . import days as days  # whose tables belong to the metadata, as those of the next
 from . import plans as plans
 from . import queue as queue
+from . import series as series
 from . import video as video
 from . import waitlist as waitlist
 from .base import metadata as metadata
@@ -113,6 +114,8 @@ appointment = Table(
     Column("buffer_minutes", Integer, nullable=False),
     Column("lane", Integer, nullable=False),
     Column("overbooked", EnumText(Overbooking)),
+    Column("series_id", Id),
+    Index("appointment_of_series", "series_id"),
     Index("appointment_of_doctor", "doctor_id", "starts_at", "id"),
     Index("appointment_of_patient", "patient_id", "starts_at", "id"),
     Index("appointment_by_start", "starts_at", "id"))
@@ -284,6 +287,8 @@ _ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now
           appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
 OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
     appointment.c.patient_id == bindparam("patient_id"), *_ahead), int)
+VISITS_OF_SERIES = VISITS.find(
+    appointment.c.series_id == bindparam("series_id"), order_by=[appointment.c.starts_at, appointment.c.id])
 UNDER_LEAVE = VISITS.find(
     appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.status.in_(MOVABLE),
     appointment.c.starts_at > bindparam("earliest_start"), appointment.c.starts_at < bindparam("until"),
@@ -358,6 +363,10 @@ def takes(visit: Visit | Hold) -> list[tuple[UUID, int, range]]:
 
 def occupied(visit: Visit | Hold) -> list[Occupied]:
     return [Occupied(resource, grain, lane, visit.id) for resource, lane, time in takes(visit) for grain in time]
+
+
+def all_occupied(visits: Iterable[Visit]) -> list[Occupied]:
+    return sorted((row for visit in visits for row in occupied(visit)), key=lambda row: (row.resource_id, row.grain))
 
 
 def occupied_anew(before: Visit, after: Visit) -> list[Occupied]:

@@ -6,6 +6,7 @@ from uuid import UUID
 from infirmary.contexts.appointments.events import (
     MovePlanDone,
     NotSeenThatDay,
+    SeriesChanged,
     TimeOffered,
     VisitChanged,
     WaitLapsed,
@@ -27,6 +28,7 @@ from infirmary.contexts.notifications.contract import (
     Notifications,
     Unread,
 )
+from infirmary.contexts.notifications.domain import together
 from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
 from infirmary.contexts.patients.contract import Patients
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
@@ -58,7 +60,13 @@ class NotificationsService(Notifications):
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
         """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
-        news = domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now())
+        await self._tell_both(event, fact, domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()))
+
+    async def series_changed(self, event: SeriesChanged, fact: Fact) -> None:
+        """As of a single visit."""
+        await self._tell_both(event, fact, together.about_series(event, tz=self.settings.hospital.tz, now=self.clock.now()))
+
+    async def _tell_both(self, event: VisitChanged | SeriesChanged, fact: Fact, news: list[domain.News]) -> None:
         people: list[Recipient] = []
         doctors: list[UUID | None] = [*sorted({one.doctor_id for one in news if one.doctor_id})]
         for doctor_id in doctors or [None] * bool(news):   # two when a visit changes hands; none hears of a part of a plan
@@ -74,7 +82,7 @@ class NotificationsService(Notifications):
     async def plan_done(self, event: MovePlanDone, fact: Fact) -> None:
         """Tell the doctors whose diaries it changed, each once, except whoever did it."""
         told = []
-        for one in domain.about_plan(event, tz=self.settings.hospital.tz, now=self.clock.now()):
+        for one in together.about_plan(event, tz=self.settings.hospital.tz, now=self.clock.now()):
             people = await self.identity.recipients(ME, doctor_id=one.doctor_id)
             told += [(to, one.message) for to in people if to.account_id != event.by_account]
         await self._tell(event, fact, told)

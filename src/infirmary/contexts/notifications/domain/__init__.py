@@ -24,7 +24,6 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
-    MovePlanDone,
     NotSeenThatDay,
     PartOf,
     TimeOffered,
@@ -95,6 +94,8 @@ def when(at: datetime, *, tz: ZoneInfo, now: datetime) -> str:
 
 def about_visit(event: VisitChanged, *, tz: ZoneInfo, now: datetime) -> list[News]:
     """What a change of a visit means for each of those whose visit it is, or was."""
+    if event.part_of is PartOf.SERIES:   # people hear of the series as a whole
+        return []
     before = event.previous_starts_at if isinstance(event, AppointmentRescheduled) else event.starts_at
     words = {name: one_line(value) for name, value in (
         ("patient", event.patient_name), ("doctor", event.doctor_name), ("place", _place(event)),
@@ -170,31 +171,6 @@ def _about_moved(event: AppointmentRescheduled, patient: Callable[..., News], do
 def _place(event: VisitChanged) -> str:
     where = _("by video, from the page of the visit") if event.mode is Mode.VIDEO else event.location
     return ", ".join(filter(None, (event.department_name, where)))
-
-
-def about_plan(event: MovePlanDone, *, tz: ZoneInfo, now: datetime) -> list[News]:
-    """To the doctor whose visits were moved, and to those who have more of them now."""
-    words = {"doctor": one_line(event.doctor_name), "from": when(event.starts_at, tz=tz, now=now),
-             "to": when(event.ends_at, tz=tz, now=now), "moved": event.moved, "standing": event.standing}
-
-    def news(doctor_id: UUID, title: str, body: str) -> News:
-        title = title.format_map(words)
-        return News(Message("plan.done", title, title, body.format_map(words), f"/doctor/moves/{event.aggregate}",
-                            _("Open the plan")) if doctor_id == event.doctor_id else
-                    Message("plan.done", title, title, body.format_map(words), "/doctor/diary", _("Open your diary")),
-                    doctor_id=doctor_id)
-
-    said = (_("Visits are moved back: {moved}. Not moved back: {standing}. They were planned away from {from} to {to}.")
-            if event.undone else
-            _("Visits moved from {from} to {to}: {moved}. Still standing there: {standing}."))
-    title = _("Your visits are moved back") if event.undone else _("Your visits are moved")
-    found = [news(event.doctor_id, title, said)]
-    for one in event.received:
-        if one.doctor_id != event.doctor_id:
-            words["taken"] = one.visits
-            found.append(news(one.doctor_id, _("You take over visits of {doctor}"), _(
-                "New in your diary: {taken}. They were between {from} and {to}.")))
-    return found
 
 
 def about_waiting(event: TimeOffered | WaitLapsed | NotSeenThatDay, *, tz: ZoneInfo, now: datetime) -> Message:
