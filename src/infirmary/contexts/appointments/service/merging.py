@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from infirmary.contexts.appointments import events, tables
 from infirmary.contexts.appointments.contract import Appointment
 from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.tables import merging as rows
 from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.errors import UniqueViolation
@@ -29,7 +30,7 @@ class RecordsMadeOne(Base):
 
     async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
         async with self.db.reading() as reading:
-            return await reading.all(tables.COLLIDING, one=patient_id, other=other_id)
+            return await reading.all(rows.COLLIDING, one=patient_id, other=other_id)
 
     async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
@@ -44,9 +45,9 @@ class RecordsMadeOne(Base):
     async def follow_records(self) -> None:
         """Safe in several processes at once: each visit is moved by a compare-and-set."""
         async with self.db.reading() as reading:
-            due = await reading.all(tables.TO_GIVE_BACK, limit=BATCH)
-            if closed := await reading.all(tables.CLOSED):
-                due += await reading.all(tables.TO_MOVE, closed=closed, limit=BATCH)
+            due = await reading.all(rows.TO_GIVE_BACK, limit=BATCH)
+            if closed := await reading.all(rows.CLOSED):
+                due += await reading.all(rows.TO_MOVE, closed=closed, limit=BATCH)
         for one in due:
             name = (await self.patients.card(service("appointments"), one.patient_id)).name
             try:
@@ -63,12 +64,12 @@ class RecordsMadeOne(Base):
                 return
             after = replace(before, patient_id=due.patient_id, patient_name=name, changed_at=self.clock.now(),
                             version=before.version + 1)
-            if not await tables.change_patient(tx, after):
+            if not await rows.change_patient(tx, after):
                 raise StaleVersion
             taken = hours.grains(before.starts_at, before.ends_at)
-            await tx.run(tables.HAND_OVER, whose=before.patient_id, new_patient_id=due.patient_id,
+            await tx.run(rows.HAND_OVER, whose=before.patient_id, new_patient_id=due.patient_id,
                          since=taken.start, until=taken.stop, appointment_id=due.id)
-            if not await tx.run(tables.FORGET_MOVED, key=due.id):
+            if not await tx.run(rows.FORGET_MOVED, key=due.id):
                 tables.MOVED.add(tx, tables.MovedVisit(due.id, before.patient_id))
             tx.emit(visits.event(events.VisitHandedOver, after, None, previous_patient_id=before.patient_id))
             tx.audit("appointment.handed_over", service("appointments"), subject_id=due.patient_id,
