@@ -111,6 +111,18 @@ async def end_session(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"session_id": await world.session(account)}}
 
 
+@asks("identity.request_code")
+async def request_code(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"email": f"unknown.{world.count()}@door.test"}}
+
+
+@asks("identity.verify_code", "identity.sent_code")
+async def sent_code(world: World, of: Subject) -> dict[str, Any]:
+    await world.usual_password(world.accounts[Role.PATIENT].id)
+    asked, code = await world.code_by_mail()
+    return {"path": {"code_id": asked}, "body": {"code_id": asked, "code": code}}
+
+
 @asks("identity.forgot_password")
 async def forgot_password(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"email": f"unknown.{world.count()}@door.test"}}

@@ -28,6 +28,7 @@ CHANGES = sorted(name for name, operation in OPERATIONS.items() if operation.ver
 NOT_KEPT = {
     "identity.token": "tokens are stored nowhere; a repeated sign-in is another session",
     "identity.come_back": "as identity.token; and what was brought back is good once",
+    "identity.verify_code": "as token; its code is used",
     "identity.passkey_token": "as token; its challenge is spent",
     "backstage.replay": "as system.replay",
     "system.replay": "a fact that was handled is not parked any more, so that there is nothing to repeat",

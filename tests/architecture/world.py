@@ -30,12 +30,14 @@ from infirmary.contexts.appointments.contract import Appointments, BookAppointme
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.identity import tables as accounts_kept
 from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, MadeCredential, OpenAccount
+from infirmary.contexts.identity.domain import email_key
 from infirmary.contexts.identity.domain.federation import pair_key
 from infirmary.contexts.identity.service import IdentityService
 from infirmary.contexts.identity.service.ceremonies import user_handle
 from infirmary.contexts.identity.tables import clients as programs_kept
 from infirmary.contexts.identity.tables import federation as logins_kept
 from infirmary.contexts.identity.tables.passkeys import PASSKEYS, PasskeyRow
+from infirmary.contexts.identity.tables.sent_codes import SENT_CODES, SentCodeRow
 from infirmary.contexts.notifications import tables as notes_kept
 from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
 from infirmary.contexts.patients.contract import (
@@ -328,6 +330,14 @@ class World:
         async with self.house.rooms["identity"].db.transaction() as tx:
             programs_kept.CLIENTS.add(tx, row)
         return row.id
+
+    async def code_by_mail(self) -> tuple[UUID, str]:
+        """A request for a code of the patient's account, and the code."""
+        room, account = self.house.rooms["identity"], self.accounts[PATIENT]
+        row = SentCodeRow(new_id(), account.id, email_key(account.email), 0, self.clock.now() + timedelta(minutes=10), None)
+        async with room.db.transaction() as tx:
+            SENT_CODES.add(tx, row)
+        return row.id, (await room.service.sent_code(service("notifications"), row.id)).code
 
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""

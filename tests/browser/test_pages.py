@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 PAGES = {
-    "": ["/", "/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/nothing-here", "/q/ended", "/api/docs"],
+    "": ["/", "/sign-in", "/sign-up", "/forgot", "/sign-in/mail", "/reset?token=x", "/nothing-here", "/q/ended", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
                 "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",

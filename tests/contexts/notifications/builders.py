@@ -16,7 +16,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRescheduled,
     VisitChanged,
 )
-from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient, ResetLink
+from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient, ResetLink, SentCode
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.notifications.reactions import reactions
 from infirmary.contexts.notifications.service import NotificationsService
@@ -30,6 +30,7 @@ from infirmary.kernel.context import Kit
 from infirmary.kernel.contract import Page
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
+from infirmary.kernel.errors import NotFound
 from infirmary.kernel.events import Event, Fact
 from infirmary.language import ADMIN, DOCTOR, PATIENT
 from infirmary.sandbox.mail import MailCatcher
@@ -66,6 +67,7 @@ class KnownPeople(Identity, Patients):
     def __init__(self, *people: Person) -> None:
         self.people = list(people)
         self.links: dict[UUID, ResetLink] = {}
+        self.codes: dict[UUID, SentCode] = {}
         self.failure: Exception | None = None
         self.guardianships: list[Guardianship] = []
 
@@ -88,6 +90,11 @@ class KnownPeople(Identity, Patients):
         if reset_id not in self.links:
             raise LinkExpired
         return self.links[reset_id]
+
+    async def sent_code(self, caller: Caller, code_id: UUID) -> SentCode:
+        if code_id not in self.codes:
+            raise NotFound
+        return self.codes[code_id]
 
 
 class Desk:

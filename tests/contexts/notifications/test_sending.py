@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from infirmary.contexts.identity.contract import ResetLink
-from infirmary.contexts.identity.events import PasswordResetRequested
+from infirmary.contexts.identity.contract import ResetLink, SentCode
+from infirmary.contexts.identity.events import PasswordResetRequested, SignInCodeAsked
 from infirmary.contexts.notifications import domain, tables
 from infirmary.contexts.notifications.contract import Channel, DeliveryStatus, NothingToRetry
 from infirmary.contexts.notifications.service import sender
@@ -291,6 +291,34 @@ async def test_a_reset_whose_link_has_expired_is_given_up(desk, catcher):
     desk.identity.links.clear()
     await desk.service.sender.send_due()
     assert ((await only(desk)).status, (await only(desk)).error) == (FAILED, "LinkExpired")
+    assert catcher.mails() == []
+
+
+async def test_a_code_is_asked_for_when_the_mail_is_written_and_kept_nowhere(desk, catcher):
+    asked = new_id()
+    desk.identity.codes[asked] = SentCode(mary.account_id, mary.email, mary.name, "031 337")
+    await desk.hears(SignInCodeAsked(aggregate=asked, version=1, account_id=mary.account_id))
+    async with desk.db.reading() as reading:
+        [row] = await reading.all(DELIVERIES.find())
+    assert (row.kind, row.address, row.about) == ("sign_in.code", mary.email, asked)
+    assert "031 337" not in str(row)
+    assert await desk.service.sender.send_due() == 1
+    [mail] = catcher.mails()
+    assert "031 337" not in mail.subject
+    assert "Your code:\n031 337\n" in mail.text.replace("\r", "")
+    assert ">031 337</strong>" in mail.html
+    assert "href" not in mail.html
+
+
+async def test_a_code_that_is_too_old_is_mailed_to_nobody(desk, catcher):
+    asked = new_id()
+    await desk.hears(SignInCodeAsked(aggregate=asked, version=1, account_id=mary.account_id))
+    assert await desk.service.sender.send_due() == 0
+    desk.identity.codes[asked] = SentCode(mary.account_id, mary.email, mary.name, "031337")
+    await desk.hears(SignInCodeAsked(aggregate=asked, version=1, account_id=mary.account_id))
+    desk.identity.codes.clear()
+    await desk.service.sender.send_due()
+    assert ((await only(desk)).status, (await only(desk)).error) == (FAILED, "NotFound")
     assert catcher.mails() == []
 
 

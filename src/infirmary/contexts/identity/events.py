@@ -23,6 +23,12 @@ class PasswordResetRequested(Event, frozen=True, kw_only=True):
     invitation: bool
 
 
+class SignInCodeAsked(Event, frozen=True, kw_only=True):
+    """Aggregate: the request. The code itself is asked for when the e-mail is written."""
+
+    account_id: UUID
+
+
 class PasswordChanged(Event, frozen=True, kw_only=True):
     """Aggregate: a fresh id per change. The owner is told, in case it was not they who did it."""
 

@@ -9,6 +9,7 @@ from infirmary.contexts.identity.events import (
     PasswordChanged,
     PasswordResetRequested,
     RefreshTokenReused,
+    SignInCodeAsked,
 )
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 from infirmary.kernel.bus import Reaction
@@ -33,6 +34,7 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         GuardianshipEnded: service.guardianship_changed,
         visits.NotSeenThatDay: service.waiting_changed,
         PasswordResetRequested: service.reset_requested,
+        SignInCodeAsked: service.code_asked,
         PasswordChanged: service.password_changed,
         FactorChanged: service.factor_changed,
         RefreshTokenReused: service.sign_in_copied,

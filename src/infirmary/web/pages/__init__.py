@@ -11,6 +11,7 @@ from . import (
     around,
     audit,
     booking,
+    by_mail,
     clients,
     desk,
     desk_queue,
@@ -35,7 +36,7 @@ from . import (
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, security.pages, passkeys.pages, federation.pages,               # everybody
+    account.pages, security.pages, passkeys.pages, by_mail.pages, federation.pages,   # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
     wall.pages,                                                                    # who holds a link
     video.pages,                                                                   # the two of a visit

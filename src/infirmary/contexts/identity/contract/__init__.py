@@ -95,6 +95,7 @@ from .passkeys import (
     UsedCredential,
     UsePasskey,
 )
+from .sent_codes import AskForCode, CodeAsked, CodeRefused, GiveCode, SentCode
 
 __all__ = [
     "EVERYBODY",
@@ -103,6 +104,7 @@ __all__ = [
     "AmendAccount",
     "AmendClient",
     "Arrived",
+    "AskForCode",
     "Away",
     "BroughtBack",
     "ChallengeSpent",
@@ -112,11 +114,14 @@ __all__ = [
     "ClientRevoked",
     "ClientSecret",
     "Code",
+    "CodeAsked",
     "CodeGiven",
+    "CodeRefused",
     "DisableTotp",
     "EmailTaken",
     "FactorSet",
     "ForgottenPassword",
+    "GiveCode",
     "Identity",
     "KeySet",
     "LastAdmin",
@@ -156,6 +161,7 @@ __all__ = [
     "ScopeTooWide",
     "SecondFactor",
     "Secret",
+    "SentCode",
     "ServerMetadata",
     "Session",
     "SignInElsewhere",
@@ -212,6 +218,18 @@ class Identity(SignInElsewhere, Programs, Contract, context="identity"):
     @post("/auth/step-up", allow=EVERYBODY, refuses=[WrongCredentials, TooManyTries])
     async def step_up(self, caller: Caller, body: StepUp) -> Done:
         """Give the password again: for ten minutes this sign-in may change how one signs in."""
+
+    @post("/auth/otp/request", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
+    async def request_code(self, caller: Caller, body: AskForCode) -> CodeAsked:
+        """Send a code to sign in with by e-mail, if a patient has this address; the answer is the same either way."""
+
+    @post("/auth/otp/verify", allow={ANYONE: ANY}, refuses=[CodeRefused, MfaRequired, WrongCredentials, TooManyTries])
+    async def verify_code(self, caller: Caller, body: GiveCode) -> Tokens:
+        """Sign in with the code from the e-mail. What is sensitive asks for the password, or a passkey, all the same."""
+
+    @get("/auth/otp/{code_id}", allow={SERVICE: ANY}, refuses=[NotFound])
+    async def sent_code(self, caller: Caller, code_id: UUID) -> SentCode:
+        """The code to put into the e-mail; it never travels on the bus."""
 
     @post("/auth/password/forgot", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
     async def forgot_password(self, caller: Caller, body: ForgottenPassword) -> Done:

@@ -189,6 +189,17 @@ def recovery_key(typed: str) -> str:
     return typed.translate(_MISREAD)
 
 
+# --- codes that are sent ---------------------------------------------------------------------------------------------
+
+CODE_FOR = timedelta(minutes=10)   # ASVS 6.5.5
+TRIES_PER_CODE = 5
+
+
+def six_digits(raw: bytes) -> str:
+    """A code of what nobody can guess: 8 bytes or more, so that no code is likelier than another by much."""
+    return f"{int.from_bytes(raw) % 1_000_000:06}"
+
+
 # --- passkeys --------------------------------------------------------------------------------------------------------
 
 CHALLENGE_FOR = timedelta(minutes=5)

@@ -13,6 +13,7 @@ from .merging import RecordsMadeOne
 from .passkeys import Passkeys
 from .password_care import PasswordCare
 from .registration import Registration
+from .sent_codes import SentCodes
 from .signing_in import REVOCATIONS_KEPT
 
 __all__ = ["IdentityService"]
@@ -20,7 +21,7 @@ __all__ = ["IdentityService"]
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, Federation, PasswordCare, Factors, Passkeys, AccountCare, Keys, RecordsMadeOne):
+class IdentityService(Registration, Federation, SentCodes, PasswordCare, Factors, Passkeys, AccountCare, Keys, RecordsMadeOne):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())
@@ -33,3 +34,4 @@ class IdentityService(Registration, Federation, PasswordCare, Factors, Passkeys,
             await tx.run(tables.FORGET_RESETS, before=now - KEPT)
             await tx.run(tables.FORGET_PENDING, before=now - KEPT)
             await tx.run(tables.passkeys.FORGET_SPENT, before=now - KEPT)
+            await tx.run(tables.sent_codes.FORGET, before=now - KEPT)

@@ -78,15 +78,17 @@ class Base(Identity):
             await self.throttle.take([account, *others])
             return await self.passwords.match(stored, password)
 
-    def codes_at(self, email_key: str) -> list[Bucket]:
-        """What counts a code that is tried at this account: as a wrong one, until somebody is let in."""
-        return [self.throttle.bucket(domain.CODES_PER_ACCOUNT, "code", "account", email_key),
-                self.throttle.bucket(domain.CODES_IN_A_ROW, "code", "account", email_key, "in a row")]
+    def codes_at(self, email_key: str, kind: str = "code") -> list[Bucket]:
+        """What counts a code that is tried at this account: as a wrong one, until somebody is let in. A "sent code" is
+        counted apart: anybody may try those, and must not lock up the authenticator app of who knows the password."""
+        return [self.throttle.bucket(domain.CODES_PER_ACCOUNT, kind, "account", email_key),
+                self.throttle.bucket(domain.CODES_IN_A_ROW, kind, "account", email_key, "in a row")]
 
     async def forgiven(self, tx: Transaction, email_key: str, *, with_password: bool = True) -> None:
         """Somebody was let in: the account begins anew, and the try at the password was none at a stranger's."""
         account, others = self.tries_at(email_key)
-        await self.throttle.forgive(tx, [account, *self.codes_at(email_key)], others if with_password else [])
+        codes = [*self.codes_at(email_key), *self.codes_at(email_key, "sent code")]
+        await self.throttle.forgive(tx, [account, *codes], others if with_password else [])
 
     # --- accounts --------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from infirmary.language import ADMIN, Role
 from . import clients as clients  # whose tables belong to the metadata
 from . import federation as federation  # likewise
 from . import passkeys as passkeys  # likewise
+from . import sent_codes as sent_codes  # likewise
 from .base import metadata as metadata
 
 account = Table(

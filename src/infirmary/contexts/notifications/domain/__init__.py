@@ -38,6 +38,7 @@ TRIES = 8
 BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a bad night)
 LEASE = timedelta(minutes=2)       # how long one process has for one try; longer than any try may take
 KEPT = timedelta(days=400)
+SIGN_IN_CODE = "sign_in.code"      # a kind of message
 
 
 def _(text: str) -> str:
@@ -66,11 +67,12 @@ class News(Struct, frozen=True):
 
 
 class Letter(Struct, frozen=True):
-    """What an e-mail says."""
+    """What an e-mail says. `label` stands on a link, or before a code."""
 
     title: str
     body: str
     label: str
+    code: str = ""
 
 
 class Letterhead(Struct, frozen=True):
@@ -246,6 +248,13 @@ def about_reset(*, invitation: bool, hospital: str) -> Message:
         "not for long. If it was not you, do nothing: your password stays as it is."), "", _("Choose a new password"))
 
 
+def about_sign_in_code() -> Message:
+    """E-mail only, as the links: whoever needs it cannot look into the app."""
+    return _about_account(SIGN_IN_CODE, _("Your code to sign in"), _(
+        "Type it where you asked for it: it works once, and for ten minutes. We never ask you for it on the phone. If it was "
+        "not you who asked, do nothing."), "", _("Your code"))
+
+
 def about_new_password() -> Message:
     return _about_account("password.changed", _("Your password is changed"), _(
         "If that was you, there is nothing to do. If it was not you, ask for a new password at once: that signs out "
@@ -318,7 +327,7 @@ def email(letter: Letter, *, to: str, url: str, head: Letterhead, message_id: st
     made["Date"] = rfc5322(at)
     made["Message-ID"] = message_id
     made["Auto-Submitted"] = "auto-generated"   # RFC 3834: no out-of-office answers
-    made.set_content("\n".join([letter.title, "", letter.body, "", f"{letter.label}:", url, "", "-- ", *foot, ""]),
+    made.set_content("\n".join([letter.title, "", letter.body, "", f"{letter.label}:", letter.code or url, "", "-- ", *foot, ""]),
                      cte="quoted-printable")
     made.add_alternative(_html(letter, url, foot), subtype="html", cte="quoted-printable")
     return made
@@ -326,6 +335,8 @@ def email(letter: Letter, *, to: str, url: str, head: Letterhead, message_id: st
 
 def _html(letter: Letter, url: str, foot: list[str]) -> str:
     title, body, label, link = (escape(text) for text in (letter.title, letter.body, letter.label, url))
+    way_on = (f'{label}: <strong style="font-size: 1.5em; letter-spacing: 0.1em">{escape(letter.code)}</strong>' if letter.code
+              else f'<a href="{link}" style="font-weight: bold">{label}</a>')
     last = "<br>\n".join(map(escape, foot))
     return f"""<!doctype html>
 <html lang="en">
@@ -338,7 +349,7 @@ def _html(letter: Letter, url: str, foot: list[str]) -> str:
 <body style="max-width: 36em; margin: 0 auto; padding: 1.5em; font: 16px/1.5 sans-serif">
 <h1 style="font-size: 1.25em">{title}</h1>
 <p>{body}</p>
-<p><a href="{link}" style="font-weight: bold">{label}</a></p>
+<p>{way_on}</p>
 <hr>
 <p style="font-size: 0.875em">{last}</p>
 </body>

@@ -17,6 +17,7 @@ from infirmary.contexts.identity.events import (
     PasswordChanged,
     PasswordResetRequested,
     RefreshTokenReused,
+    SignInCodeAsked,
 )
 from infirmary.contexts.notifications import domain, tables
 from infirmary.contexts.notifications.contract import (
@@ -54,7 +55,7 @@ class NotificationsService(Notifications):
         self.settings: Settings = kit.settings
         self.identity, self.patients = kit.ask(Identity), kit.ask(Patients)
         self.live = Live(kit.db)
-        self.sender = Sender(kit, self._reset_url)
+        self.sender = Sender(kit, self._secret)
 
     # --- Telling ------------------------------------------------------------------------------------------------------
 
@@ -115,6 +116,13 @@ class NotificationsService(Notifications):
         message = domain.about_reset(invitation=event.invitation, hospital=self.settings.hospital.name)
         await self._tell(event, fact, [(Recipient(event.account_id, link.name, link.email), message)])
 
+    async def code_asked(self, event: SignInCodeAsked, fact: Fact) -> None:
+        try:
+            sent = await self.identity.sent_code(ME, event.aggregate)
+        except NotFound:   # as above
+            return
+        await self._tell(event, fact, [(Recipient(sent.account_id, sent.name, sent.email), domain.about_sign_in_code())])
+
     async def password_changed(self, event: PasswordChanged, fact: Fact) -> None:
         await self._warn(event, fact, event.account_id, domain.about_new_password())
 
@@ -152,8 +160,10 @@ class NotificationsService(Notifications):
         self.sender.wake()
         self.live.wake(account for account, _ in each)
 
-    async def _reset_url(self, reset_id: UUID) -> str:
-        return (await self.identity.reset_link(ME, reset_id)).url
+    async def _secret(self, row: DeliveryRow) -> str:
+        if row.kind == domain.SIGN_IN_CODE:
+            return (await self.identity.sent_code(ME, row.about)).code
+        return (await self.identity.reset_link(ME, row.about)).url
 
     # --- The inbox ----------------------------------------------------------------------------------------------------
 

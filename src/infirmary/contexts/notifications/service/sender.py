@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import aiosmtplib
 import structlog
@@ -34,11 +33,11 @@ GRACE = 5.0          # seconds for mails that are under way when the process is 
 
 
 class Sender:
-    """`secret_link` asks for the link of a message that keeps none, by what the message is about."""
+    """`secret` asks for what a message does not keep: the link of one that has none, or a code."""
 
-    def __init__(self, kit: Kit, secret_link: Callable[[UUID], Awaitable[str]]) -> None:
+    def __init__(self, kit: Kit, secret: Callable[[DeliveryRow], Awaitable[str]]) -> None:
         self._settings: Settings = kit.settings
-        self._db, self._clock, self._secret_link = kit.db, kit.clock, secret_link
+        self._db, self._clock, self._secret = kit.db, kit.clock, secret
         self._catcher = kit.data / "mail" / "port"
         self._fresh = asyncio.Event()
         self._fresh.set()   # whatever the last process left
@@ -141,9 +140,10 @@ class Sender:
             server.close()
 
     async def _written(self, row: DeliveryRow) -> EmailMessage:
-        url = self._settings.public_url.rstrip("/") + row.link if row.link else await self._secret_link(row.about)
+        url = self._settings.public_url.rstrip("/") + row.link if row.link else await self._secret(row)
+        code = url if row.kind == domain.SIGN_IN_CODE else ""
         return domain.email(
-            domain.Letter(row.title, row.body, row.label), to=row.address, url=url, head=self._head,
+            domain.Letter(row.title, row.body, row.label, code), to=row.address, url=url, head=self._head,
             message_id=f"<{row.id}@{self._head.sender.rpartition('@')[2]}>", at=self._clock.now())
 
     def _port(self) -> int | None:
