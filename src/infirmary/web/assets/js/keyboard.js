@@ -1,6 +1,32 @@
-// The desk works by keys: / goes to the search, Alt and a letter press the button with that data-key,
+// The desk works by keys: / goes to the search, ? lists the keys, Alt and a letter press the button with that data-key,
 // arrows walk through the rows of a list marked data-listbox-rows, Enter follows the row's link as always.
+// Keys without Alt or Ctrl can be switched off (WCAG 2.1.4), by the box with data-single-keys, for this browser.
 // A search field names its list: <input data-find data-rows="found">, <tbody id="found" data-listbox-rows>.
+
+const SINGLE = "single-keys";
+const root = document.documentElement;
+
+try {
+  if (localStorage.getItem(SINGLE) === "off") root.dataset.singleKeys = "off";
+} catch {
+  // storage may be closed to us; then they work
+}
+for (const box of document.querySelectorAll("[data-single-keys]")) if (box !== root) box.checked = root.dataset.singleKeys !== "off";
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("input[data-single-keys]")) return;
+  root.dataset.singleKeys = target.checked ? "on" : "off";
+  try {
+    localStorage.setItem(SINGLE, root.dataset.singleKeys);
+  } catch {
+    // then it holds for this page
+  }
+});
+
+/** Whether this key, pressed alone, is a command here. */
+const alone = (event, key) => event.key === key && root.dataset.singleKeys !== "off"
+  && (event.target.matches("[data-find]") ? key === "?" && !event.target.value // no search begins with it
+    : !event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]"));
 
 const finder = () => document.querySelector("[data-find]");
 const links = (list) => [...list.querySelectorAll("a[href], button")].filter((link, i, all) =>
@@ -25,11 +51,12 @@ function walk(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const { target, key } = event;
+  const { key } = event;
   if (event.altKey && !event.ctrlKey && !event.metaKey && /^Key[A-Z]$/.test(event.code)) {
     // Alt with a letter types a sign on some keyboards, so the key's place counts when its letter is no Latin one
     const letter = /^[a-z]$/i.test(key) ? key.toLowerCase() : event.code.slice(3).toLowerCase();
-    const button = document.querySelector(`[data-key="${letter}"]:not(:disabled)`);
+    const pressed = `[data-key="${letter}"]:not(:disabled)`; // what the page itself has is meant before where the menu leads
+    const button = document.querySelector(`main ${pressed}`) ?? document.querySelector(pressed);
     if (button) {
       event.preventDefault();
       button.click();
@@ -37,10 +64,16 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.isComposing) return;
-  if (key === "/" && !target.matches("input, textarea, select, [contenteditable]") && finder()) {
+  if (alone(event, "/") && finder()) {
     event.preventDefault();
     finder().focus();
     finder().select();
+    return;
+  }
+  const sheet = document.getElementById("keys");
+  if (alone(event, "?") && sheet && !document.querySelector("dialog:modal")) {
+    event.preventDefault();
+    sheet.showModal();
     return;
   }
   walk(event);
