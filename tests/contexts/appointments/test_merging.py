@@ -5,9 +5,12 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from infirmary.contexts.appointments.contract import Appointment, Status, Why
 from infirmary.contexts.appointments.domain.hours import grains
 from infirmary.contexts.appointments.events import VisitHandedOver
+from infirmary.contexts.appointments.service import merging
 from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
 from infirmary.kernel.database.columns import new_id
 
@@ -129,3 +132,30 @@ async def test_visits_at_the_same_time_are_named_before_a_merge(every_clinic: Cl
     assert [visit.id for visit in found] == [mine.id]
     await clinic.ask.cancel(reception, mine.id, Why(reason="Twice at once."))
     assert await clinic.ask.collisions(another_context, one, other) == []
+
+
+async def test_of_many_merged_records_some_are_looked_at_each_time_and_all_in_the_end(
+        clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "BATCH", 3)
+    pairs = [(new_id(), new_id()) for _ in range(8)]
+    doctor = await clinic.doctor()
+    for duplicate, survivor in pairs:
+        await clinic.hear(merged(duplicate, survivor))
+    for n, (duplicate, _) in enumerate(pairs):   # being booked while the records were merged
+        await clinic.book(doctor, at(9 + n % 8, 20 * (n // 8)), patient_id=duplicate)
+    still = []
+    for _ in range(3):
+        await clinic.service.follow_records()
+        still.append(len({*(await whose(clinic)).values()} & {duplicate for duplicate, _ in pairs}))
+    assert still == [5, 2, 0]
+
+
+async def test_all_visits_of_a_record_follow_at_once_however_many(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "BATCH", 3)
+    survivor, duplicate, doctor = new_id(), new_id(), await clinic.doctor()
+    for n in range(7):
+        await clinic.book(doctor, at(9 + n), patient_id=duplicate)
+    await clinic.hear(merged(duplicate, survivor))
+    assert set((await whose(clinic)).values()) == {survivor}
+    await clinic.hear(unmerged(duplicate, survivor))
+    assert set((await whose(clinic)).values()) == {duplicate}

@@ -20,13 +20,16 @@ from infirmary.language import service
 from .base import Base
 
 log = structlog.get_logger()
-BATCH = 200   # visits looked at together
+BATCH = 200   # visits looked at together; merged records, too
+FIRST = UUID(int=0)
 
 
 class RecordsMadeOne(Base):
     """What was learned is a row, and visits follow it, at once and by a job: also a visit that was being booked while the
     records were merged. The rows of `occupancy` decide here too: what would overlap stays on the record that it is on,
     which points to the other, and moves as soon as its time is free there."""
+
+    followed = FIRST   # the last of the merged records that were looked at
 
     async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
         async with self.db.reading() as reading:
@@ -35,27 +38,40 @@ class RecordsMadeOne(Base):
     async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
             await tables.MERGED.keep_newest(tx, tables.MergedRecord(event.aggregate, event.survivor_id, event.version))
-        await self.follow_records()
+        while await self._follow([event.aggregate]):
+            pass
 
     async def learn_unmerged(self, event: PatientsUnmerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
             await tables.MERGED.keep_newest(tx, tables.MergedRecord(event.aggregate, None, event.version))
-        await self.follow_records()
+        while await self._follow([]):
+            pass
 
     async def follow_records(self) -> None:
-        """Safe in several processes at once: each visit is moved by a compare-and-set."""
+        """What stayed behind. Each time some of the merged records, beginning again after the last: they only become
+        more. Safe in several processes at once: each visit is moved by a compare-and-set."""
+        async with self.db.reading() as reading:
+            closed: list[UUID] = await reading.all(rows.CLOSED, after=self.followed, limit=BATCH)
+        self.followed = closed[-1] if len(closed) == BATCH else FIRST
+        await self._follow(closed)
+
+    async def _follow(self, closed: list[UUID]) -> bool:
+        """Whether there may be more to do: all of a full batch has moved."""
         async with self.db.reading() as reading:
             due = await reading.all(rows.TO_GIVE_BACK, limit=BATCH)
-            if closed := await reading.all(rows.CLOSED):
+            if closed:
                 due += await reading.all(rows.TO_MOVE, closed=closed, limit=BATCH)
+        stayed = 0
         for one in due:
             name = (await self.patients.card(service("appointments"), one.patient_id)).name
             try:
                 await self.db.retry(self._hand_over, one, name)
             except UniqueViolation:
+                stayed += 1
                 log.warning("visit_overlaps_on_merged_record", visit=str(one.id))
             except StaleVersion:
-                pass   # it was changed just now: next time
+                stayed += 1   # it was changed just now: next time
+        return len(due) >= BATCH and not stayed
 
     async def _hand_over(self, due: tables.Due, name: str) -> None:
         async with self.db.transaction() as tx:

@@ -12,7 +12,9 @@ from infirmary.kernel.database.statement import Query, Statement
 
 from . import Change, Due, _between, _shown, appointment, merged_record, moved_visit, occupancy
 
-CLOSED = Query(select(merged_record.c.patient_id).where(merged_record.c.into_id.is_not(None)), UUID)
+CLOSED = Query(select(merged_record.c.patient_id).where(
+    merged_record.c.into_id.is_not(None), merged_record.c.patient_id > bindparam("after")).order_by(
+    merged_record.c.patient_id).limit(bindparam("limit", type_=Integer)), UUID)
 # Named one by one, so that visits are found by their patient: this is asked for ever, and visits are many.
 TO_MOVE = Query(select(appointment.c.id, merged_record.c.into_id.label("patient_id")).join(
     merged_record, appointment.c.patient_id == merged_record.c.patient_id).where(
