@@ -37,6 +37,7 @@ async def test_two_records_are_compared_made_one_and_taken_apart(hospital: Hospi
     page = await desk.open(base)
     assert "The two records are one now" in page.words and "Dr Niamh Brennan" in page.words
     assert "Part of this record since" in page.words and "Same passport." in page.words
+    assert "formerly Rsoa Delgado Vega, 100004" in (await desk.open("/desk?q=rsoa")).words
     merged = await desk.open(page.links["Rsoa Delgado Vega, 100 004"])
     assert "This record is part of another one" in merged.words
     assert merged.links["Open that record"] == base and "Book Alt B" not in merged.links

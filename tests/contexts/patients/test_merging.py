@@ -48,7 +48,7 @@ async def test_a_merged_record_points_to_the_other_and_is_taken_apart_again(regi
     card = await register.ask.card(reception, other.id)
     assert (card.retired, card.merged_into) == (True, one.id)
     assert await register.ask.patient(reception, one.id) == one
-    assert await register.found("dleia") == [] and await register.found("vega") == ["Delia"]
+    assert await register.found("vega") == ["Delia"]
     assert await register.ask.duplicates(reception, one.id) == []
     assert await register.facts(PatientsMerged) == [
         PatientsMerged(aggregate=other.id, version=2, survivor_id=one.id, merge_id=made.id)]
@@ -156,3 +156,26 @@ async def test_doctors_reach_the_record_that_their_visit_is_on(register: Registe
     assert (await register.ask.patient(doctor, one.id)).id == one.id
     with pytest.raises(NotFound):
         await register.ask.patient(doctor, other.id)
+
+
+async def test_what_a_merged_record_says_leads_to_the_one_that_holds(register: Register) -> None:
+    """By its name, its number and both together; each person once; and never beyond whom a doctor treats."""
+    one, other = await register.a_patient("Delia", "Vega"), await register.a_patient("Maria", "Okonkwo", phone="0600 777 123")
+    await register.ask.merge(reception, one.id, of(other.id))
+    for typed in ("okonk", str(other.number), f"{other.number} maria", "0600 777 123"):
+        [found] = (await register.ask.search(reception, typed)).items
+        assert (found.id, found.name, found.formerly) == (one.id, "Delia Vega", f"Maria Okonkwo, {other.number}")
+    [found] = (await register.ask.search(reception, "1968")).items   # both are of that year
+    assert (found.id, found.formerly) == (one.id, "")
+    assert await register.ask.matches(reception, given_name="Maria", family_name="Okonkwo", phone="0600 777 123") == []
+
+    doctor_id = new_id()
+    assert await register.found("okonk", a_doctor_caller(doctor_id)) == []
+    await register.hear(a_visit(AppointmentBooked, one, doctor_id))
+    assert await register.found("okonk", a_doctor_caller(doctor_id)) == ["Delia"]
+
+    await register.ask.unmerge(reception, one.id, UnmergeForm(duplicate_id=other.id))
+    assert await register.found("okonk") == ["Maria"] and sorted(await register.found("1968")) == ["Delia", "Maria"]
+    await register.ask.merge(reception, one.id, of(other.id))
+    await register.ask.retire(reception, one.id, if_match=1)
+    assert await register.found("okonk") == []

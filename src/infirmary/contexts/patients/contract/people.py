@@ -84,6 +84,12 @@ class Patient(Struct, frozen=True, kw_only=True):
         return f"{self.given_name} {self.family_name}"
 
 
+class Found(Patient, frozen=True, kw_only=True):
+    """`formerly`: name and number of the merged record that was found, and that led here; empty for most."""
+
+    formerly: str = ""
+
+
 class PatientCard(Struct, frozen=True, kw_only=True):
     """The wristband: who this is, and nothing more. `retired`: closed, or merged into another record."""
 

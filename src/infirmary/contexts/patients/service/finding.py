@@ -7,9 +7,10 @@ from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Status
 from infirmary.contexts.appointments.events import VisitChanged
-from infirmary.contexts.patients.contract import Match, Patient, PatientCard
+from infirmary.contexts.patients.contract import Found, Match, Patient, PatientCard
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.contexts.patients.domain.people import STAYS_TREATING
+from infirmary.contexts.patients.tables import merging
 from infirmary.contexts.patients.tables import people as tables
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Page
@@ -22,7 +23,7 @@ from .base import Base
 
 class Finding(Base):
     async def search(self, caller: Caller, q: str = "", birth_date: date | None = None, phone: str | None = None,
-                     limit: int = 25, cursor: str | None = None) -> Page[Patient]:
+                     limit: int = 25, cursor: str | None = None) -> Page[Found]:
         within = caller.only()
         readings = finding.readings(q, today=self.today(), birth_date=birth_date, phone=phone)
         at, after = _place(cursor, len(readings))
@@ -33,9 +34,10 @@ class Finding(Base):
                 if found or after or at + 1 == len(readings):
                     break
                 at += 1
+            people = await merging.led_on(reading, found)
         async with self.db.transaction() as tx:   # never what was typed: it names people
-            tx.audit("patient.searched", caller, entity="patients", found=str(len(found)))
-        return Page([one.shown for one in found], further and f"{at}.{further}")
+            tx.audit("patient.searched", caller, entity="patients", found=str(len(people)))
+        return Page(people, further and f"{at}.{further}")
 
     async def matches(self, caller: Caller, given_name: str = "", family_name: str = "", birth_date: date | None = None,
                       phone: str | None = None, email: str | None = None) -> list[Match]:

@@ -1,16 +1,18 @@
 """Where it is kept which records were made one."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, String, Table, bindparam, or_, select
 
-from infirmary.contexts.patients.contract import Merge
+from infirmary.contexts.patients.contract import Found, Merge
 from infirmary.kernel.database.columns import Id, UtcDateTime
+from infirmary.kernel.database.db import Reading
 from infirmary.kernel.database.rows import Rows
 from infirmary.kernel.database.statement import Query
 
-from .people import metadata, patient
+from .people import PATIENTS, Stored, metadata, patient
 
 merge = Table(
     "merge_of_records", metadata,   # MERGE is a word of SQL's
@@ -32,3 +34,15 @@ MERGES_OF = MERGES.find(or_(merge.c.survivor_id == bindparam("patient_id", type_
 STANDING = MERGES.find(merge.c.survivor_id == bindparam("survivor_id", type_=Id),
                        merge.c.duplicate_id == bindparam("duplicate_id", type_=Id), merge.c.undone_at.is_(None))
 HELD_BY = Query(select(patient.c.id).where(patient.c.merged_into == bindparam("patient_id", type_=Id)), UUID)
+_HOLDING = PATIENTS.find(patient.c.id.in_(bindparam("ids", expanding=True)), patient.c.retired_at.is_(None))
+
+
+async def led_on(reading: Reading, found: Sequence[Stored]) -> list[Found]:
+    """Whom these records are about: of a merged one, the record that holds. Each person once."""
+    ids = [one.merged_into for one in found if one.merged_into is not None]
+    holding = {one.id: one for one in await reading.all(_HOLDING, ids=ids)} if ids else {}
+    people = {one.id: one.found() for one in found if one.merged_into is None}
+    for one in found:
+        if one.merged_into in holding:
+            people.setdefault(one.merged_into, holding[one.merged_into].found(f"{one.shown.name}, {one.number}"))
+    return [people.pop(whom) for one in found if (whom := one.merged_into or one.id) in people]

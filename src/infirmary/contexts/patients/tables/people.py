@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from infirmary.contexts.patients.contract import Gender, Patient
+from infirmary.contexts.patients.contract import Found, Gender, Patient
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
@@ -124,6 +124,9 @@ class Stored(Struct, frozen=True):
     def shown(self) -> Patient:
         return Patient(**{name: getattr(self, name) for name in Patient.__struct_fields__})
 
+    def found(self, formerly: str = "") -> Found:
+        return Found(**structs.asdict(self.shown), formerly=formerly)
+
 
 class Word(Struct, frozen=True):
     word: str
@@ -193,10 +196,11 @@ def add(tx: Transaction, entered: Patient) -> None:
 
 
 async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
-    """Compare-and-set. The words are as those of the patient who is open to searches, or none."""
+    """Compare-and-set. The words are those of the patient, and none once the record is closed. A merged one keeps them:
+    what it says leads to the other."""
     saved = await PATIENTS.save(tx, _stored(after))
-    old = set() if before.closed else {*finding.found_by(before)}
-    new = set() if after.closed else {*finding.found_by(after)}
+    old = set() if before.retired_at else {*finding.found_by(before)}
+    new = set() if after.retired_at else {*finding.found_by(after)}
     if gone := sorted(old - new):
         await tx.run(_forget_words, words=gone, patient_id=after.id)
     if come := sorted(new - old):
@@ -303,13 +307,13 @@ async def _way(reading: Reading, fragments: Sequence[finding.Fragment], *, treat
 @lru_cache(maxsize=200)
 def _pages(widths: tuple[int, ...], way: Way, *, treated: bool) -> Pages[Any]:
     """The statement for so many fragments with so many senses each (none: inside of words), declared when needed."""
-    fits: list[ColumnElement[bool]] = [patient.c.retired_at.is_(None), patient.c.merged_into.is_(None)]
+    fits: list[ColumnElement[bool]] = [patient.c.retired_at.is_(None)]
     for at, width in enumerate(widths):
         if at not in way.leading:
             fits.append(or_(*(patient.c.search.like(bindparam(f"like_{at}_{nth}"), escape="!")
                               for nth in range(width or 1))))
     if treated:
-        fits.append(patient.c.id.in_(select(care_relation.c.patient_id).where(
+        fits.append(func.coalesce(patient.c.merged_into, patient.c.id).in_(select(care_relation.c.patient_id).where(
             care_relation.c.doctor_id == bindparam("doctor_id"), care_relation.c.until > bindparam("now"))))
     if way.along:
         hits = select(patient, patient_word.c.word, patient_word.c.patient_id).join_from(
@@ -344,7 +348,7 @@ def _literal(typed: str) -> str:
 
 # Who may be the same person
 
-_some = select(patient).limit(CANDIDATES)   # none of them closed: those have no words
+_some = select(patient).where(patient.c.merged_into.is_(None)).limit(CANDIDATES)   # who is closed has no words
 _by_contact = Query(_some.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
     or_(_between("phone"), patient_word.c.word == bindparam("email"))))), Stored)
 _by_birth = Query(_some.where(patient.c.id.in_(select(patient_word.c.patient_id).where(
