@@ -139,12 +139,12 @@ class World:
                                 phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
                                 address=f"{digits} {family} Road")
             self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
-        await self.make_wards(register)
-        await self.facts_arrive()   # before anybody has an account: what Alma was told would name her former ward
+        await self.facts_arrive()
         for role in PEOPLE:
             self.accounts[role] = await self.open_account(role)
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
+        await self.make_wards(register)
         for whose in self.patients:
             await self.book(self.subject("", whose))
         await self.facts_arrive()
@@ -157,13 +157,15 @@ class World:
             form = Demographics(given_name=given, family_name=family, birth_date=date(2020, 1, 1),
                                 phone=f"+353 1 {digits} 4567", email=f"{family.lower()}@home.test",
                                 address=f"{digits} {family} Road")
-            self.demographics[whose], self.patients[whose] = form, (await register(ROOT, form)).id
+            before = await register(ROOT, replace(form, family_name="Asbefore"))   # as Alma is told of them
+            self.demographics[whose], self.patients[whose] = form, before.id
             self.doctors[whose] = self.doctors[OTHER]
             made = await patients.name_guardian(ROOT, self.patients[whose], GuardianForm(
                 guardian_id=self.patients[OWN], kind=kind, reason="Sees to them.", document="Birth certificate"))
             if whose == FORMER_WARD:
                 await patients.end_guardianship(ROOT, self.patients[whose], made.id, EndGuardianship(
                     reason="The court's order has ended."), if_match=made.version)
+            await patients.replace(ROOT, before.id, form, if_match=before.version)
 
     async def facts_arrive(self) -> None:
         await self.house.deliver_facts()

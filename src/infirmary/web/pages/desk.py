@@ -12,7 +12,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Status
-from infirmary.contexts.patients.contract import Found, Patients
+from infirmary.contexts.patients.contract import Patient, Patients
 from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, NURSE, RECEPTION
 from infirmary.web import deeds
@@ -37,7 +37,7 @@ def search(page: Page) -> dict[str, str]:
 class Row(Struct, frozen=True):
     """A patient found, with what was searched for marked, and their next visit of today."""
 
-    patient: Found
+    patient: Patient
     name: Markup
     number: Markup
     born: Markup

@@ -60,7 +60,6 @@ from .people import (
     BirthDateImpossible,
     Demographics,
     Enrol,
-    Found,
     Gender,
     Match,
     Patient,
@@ -72,7 +71,7 @@ from .people import (
 __all__ = [
     "Acting", "AlreadyGuardian", "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText",
     "ContactForm", "ContactPerson", "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision",
-    "Demographics", "EndGuardianship", "Enrol", "Found", "Gender", "GuardianForm", "GuardianKind", "Guardianship",
+    "Demographics", "EndGuardianship", "Enrol", "Gender", "GuardianForm", "GuardianKind", "Guardianship",
     "GuardianshipBackwards", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers", "NotMerged",
     "NothingToWithdraw", "OfAge", "OneGuardsTheOther", "OwnGuardian", "Patient", "PatientCard", "PatientRetired",
     "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged", "UnmergeForm", "VisitsCollide",
@@ -94,7 +93,7 @@ class Patients(Contract, context="patients"):
     @get("/patients", allow={**DESK, CASHIER: ANY, PHARMACIST: ANY, DOCTOR: TREATING})
     async def search(self, caller: Caller, q: SearchText = "", birth_date: date | None = None,
                      phone: Annotated[str, Meta(max_length=30)] | None = None, limit: Limit = 25,
-                     cursor: Cursor | None = None) -> Page[Found]:
+                     cursor: Cursor | None = None) -> Page[Patient]:
         """Find by fragments, in any order: name, birth year or date, phone, number. Accents and case do not matter. What a
         merged record says leads to the record that holds."""
 

@@ -58,7 +58,8 @@ class Enrol(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Patient(Struct, frozen=True, kw_only=True):
     """`number` is the hospital's own number, which people read aloud; `retired_at` is set when the record is closed, and
-    `merged_into` names the record of the same person that holds from then on."""
+    `merged_into` names the record of the same person that holds from then on. `formerly`, in a search: name and number of
+    the merged record that was found, and that led here."""
 
     id: UUID
     number: int
@@ -74,6 +75,7 @@ class Patient(Struct, frozen=True, kw_only=True):
     retired_at: Instant | None
     version: int
     merged_into: UUID | None = None
+    formerly: str = ""
 
     @property
     def closed(self) -> bool:
@@ -82,12 +84,6 @@ class Patient(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return f"{self.given_name} {self.family_name}"
-
-
-class Found(Patient, frozen=True, kw_only=True):
-    """`formerly`: name and number of the merged record that was found, and that led here; empty for most."""
-
-    formerly: str = ""
 
 
 class PatientCard(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Status
 from infirmary.contexts.appointments.events import VisitChanged
-from infirmary.contexts.patients.contract import Found, Match, Patient, PatientCard
+from infirmary.contexts.patients.contract import Match, Patient, PatientCard
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.contexts.patients.domain.people import STAYS_TREATING
 from infirmary.contexts.patients.tables import merging
@@ -23,7 +23,7 @@ from .base import Base
 
 class Finding(Base):
     async def search(self, caller: Caller, q: str = "", birth_date: date | None = None, phone: str | None = None,
-                     limit: int = 25, cursor: str | None = None) -> Page[Found]:
+                     limit: int = 25, cursor: str | None = None) -> Page[Patient]:
         within = caller.only()
         readings = finding.readings(q, today=self.today(), birth_date=birth_date, phone=phone)
         at, after = _place(cursor, len(readings))

@@ -4,9 +4,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy import Column, Index, Integer, String, Table, bindparam, or_, select
 
-from infirmary.contexts.patients.contract import Found, Merge
+from infirmary.contexts.patients.contract import Merge, Patient
 from infirmary.kernel.database.columns import Id, UtcDateTime
 from infirmary.kernel.database.db import Reading
 from infirmary.kernel.database.rows import Rows
@@ -37,12 +38,13 @@ HELD_BY = Query(select(patient.c.id).where(patient.c.merged_into == bindparam("p
 _HOLDING = PATIENTS.find(patient.c.id.in_(bindparam("ids", expanding=True)), patient.c.retired_at.is_(None))
 
 
-async def led_on(reading: Reading, found: Sequence[Stored]) -> list[Found]:
+async def led_on(reading: Reading, found: Sequence[Stored]) -> list[Patient]:
     """Whom these records are about: of a merged one, the record that holds. Each person once."""
     ids = [one.merged_into for one in found if one.merged_into is not None]
     holding = {one.id: one for one in await reading.all(_HOLDING, ids=ids)} if ids else {}
-    people = {one.id: one.found() for one in found if one.merged_into is None}
+    people = {one.id: one.shown for one in found if one.merged_into is None}
     for one in found:
         if one.merged_into in holding:
-            people.setdefault(one.merged_into, holding[one.merged_into].found(f"{one.shown.name}, {one.number}"))
+            people.setdefault(one.merged_into, structs.replace(
+                holding[one.merged_into].shown, formerly=f"{one.shown.name}, {one.number}"))
     return [people.pop(whom) for one in found if (whom := one.merged_into or one.id) in people]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from infirmary.contexts.patients.contract import Found, Gender, Patient
+from infirmary.contexts.patients.contract import Gender, Patient
 from infirmary.contexts.patients.domain import alike, finding
 from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.db import Reading, Transaction, with_kernel_tables
@@ -122,10 +122,10 @@ class Stored(Struct, frozen=True):
 
     @property
     def shown(self) -> Patient:
-        return Patient(**{name: getattr(self, name) for name in Patient.__struct_fields__})
+        return Patient(**{name: getattr(self, name) for name in _KEPT})
 
-    def found(self, formerly: str = "") -> Found:
-        return Found(**structs.asdict(self.shown), formerly=formerly)
+
+_KEPT = [name for name in Patient.__struct_fields__ if name in Stored.__struct_fields__]
 
 
 class Word(Struct, frozen=True):
@@ -209,7 +209,7 @@ async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
 
 
 def _stored(one: Patient) -> Stored:
-    return Stored(**structs.asdict(one), family_key=finding.sort_key(one.family_name),
+    return Stored(**{name: getattr(one, name) for name in _KEPT}, family_key=finding.sort_key(one.family_name),
                   given_key=finding.sort_key(one.given_name), search=f" {' '.join(finding.found_by(one))} ")
 
 
