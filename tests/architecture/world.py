@@ -145,7 +145,7 @@ class World:
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
         await self.make_wards(register)
-        for whose in self.patients:
+        for whose in self.patients.keys() - {FORMER_WARD}:   # of whose visits nobody would be told
             await self.book(self.subject("", whose))
         await self.facts_arrive()
 
