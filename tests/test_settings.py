@@ -1,9 +1,11 @@
 """What an installation decides, and what a production hospital does not start with."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from infirmary.settings import Environment, Mail, Settings
+from infirmary.settings import Environment, Mail, Settings, Video
 
 
 @pytest.mark.parametrize(("url", "host", "origin"), [
@@ -24,3 +26,13 @@ def test_a_production_hospital_has_a_name(url: str) -> None:
     assert made.weaknesses() == [
         "public_url must hold the hospital's name, not an address: passkeys are made for a name"]
     assert not Settings(public_url="https://hospital.example.org", mail=Mail(port=25)).weaknesses()
+
+
+def test_a_relay_for_video_visits_needs_a_secret_worth_the_name(tmp_path: Path) -> None:
+    known, turn = {"public_url": "https://hospital.example.org", "mail": Mail(port=25)}, "turn:relay.example.org:3478"
+    (short := tmp_path / "short").write_text("k" * 31)
+    (long := tmp_path / "long").write_text("k" * 32)
+    for file in ("", str(tmp_path / "nowhere"), str(short)):
+        [weak] = Settings(video=Video(turn=turn, turn_secret_file=file), **known).weaknesses()
+        assert "video.turn_secret_file" in weak
+    assert Settings(video=Video(turn=turn, turn_secret_file=str(long)), **known).weaknesses() == []

@@ -14,13 +14,16 @@ from uuid import UUID
 from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment, HoldSlot, Mode, Status
+from infirmary.contexts.appointments.contract.feedback import GiveFeedback
 from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
 from infirmary.contexts.appointments.contract.queue import OpenDisplay, OpenedDisplay, Precedence, TokenStatus
 from infirmary.contexts.appointments.contract.series import BookSeries, Frequency, Recurrence
 from infirmary.contexts.appointments.contract.video import Side
 from infirmary.contexts.appointments.contract.waitlist import JoinWaitlist, Standing
 from infirmary.contexts.appointments.domain import queue
+from infirmary.contexts.appointments.domain.feedback import given
 from infirmary.contexts.appointments.domain.video import Presence
+from infirmary.contexts.appointments.tables.feedback import FEEDBACK
 from infirmary.contexts.appointments.tables.queue import IN_LINE_ABOUT, TOKENS
 from infirmary.contexts.appointments.tables.video import PRESENCES
 from infirmary.contexts.identity.contract import Identity, OpenAccount
@@ -805,6 +808,32 @@ async def in_the_room(world: World, of: Subject) -> tuple[UUID, UUID]:
     async with world.house.rooms["appointments"].db.transaction() as tx:
         PRESENCES.add(tx, *(Presence(visit.id, side, client, until) for side in Side))
     return visit.id, client
+
+
+# --- appointments: feedback ------------------------------------------------------------------------------------------
+
+@asks("appointments.give_feedback", about=PERSONS)
+async def give_feedback(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"appointment_id": (await world.visit(of, Status.COMPLETED)).id},
+            "body": {"rating": 2, "comment": f"{of.family_name}'s secret"}}
+
+
+@asks("appointments.feedback", "appointments.change_feedback", about=PERSONS)
+async def feedback(world: World, of: Subject) -> dict[str, Any]:
+    visit = await world.visit(of, Status.COMPLETED)
+    async with world.house.rooms["appointments"].db.transaction() as tx:
+        FEEDBACK.add(tx, given(visit, GiveFeedback(rating=1, comment=f"{of.family_name}'s secret"), world.clock.now()))
+    return {"path": {"appointment_id": visit.id}, "body": {"rating": 2}, "if_match": 1}
+
+
+@asks("appointments.feedback_for_doctor", about=PERSONS)
+async def feedback_for_doctor(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"doctor_id": of.diary_id}}
+
+
+@asks("appointments.feedback_for_department")
+async def feedback_for_department(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"department_id": world.departments["Cardiology"]}}
 
 
 # --- notifications, audit, system ------------------------------------------------------------------------------------

@@ -15,14 +15,14 @@ PAGES = {
     "": ["/", "/sign-in", "/sign-up", "/forgot", "/sign-in/mail", "/reset?token=x", "/nothing-here", "/q/ended", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/password",
                 "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
-    "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/notifications", "/profile",
+    "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/doctor/feedback", "/notifications", "/profile",
                "/security/authenticator/remove"],
     "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/desk/queue",
                   "/desk/queue/screens", "/notifications",
                   "/desk/patients/first", "/desk/patients/first/guardians/new?q=delgado"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/doctors", "/admin/staff", "/admin/accounts",
               "/admin/clients", "/admin/clients/new",
-              "/admin/deliveries", "/admin/mail", "/admin/system", "/desk/visits"],
+              "/admin/deliveries", "/admin/feedback", "/admin/mail", "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],
 }
 

@@ -113,9 +113,13 @@ def test_the_two_of_a_visit_meet_and_nobody_else(visit: Visit) -> None:
     page.keyboard.press("Alt+v")
     expect(desk.get_by_text("has the camera off")).to_be_visible()
 
-    page.reload()   # it comes back by itself
+    page.reload()   # it comes back by itself, and as it was: nobody is seen who had the camera off
     sees(page)
     sees(desk)
+    expect(desk.get_by_text("has the camera off")).to_be_visible()
+    expect(desk.get_by_text("is muted")).to_be_visible()
+    page.keyboard.press("Alt+v")
+    expect(desk.get_by_text("has the camera off")).to_be_hidden()
     page.keyboard.press("Alt+l")
     expect(page.get_by_role("heading", name="You have left the room")).to_be_visible()
     expect(desk.get_by_role("paragraph").filter(has_text="is not in the room just now")).to_be_visible()

@@ -19,6 +19,7 @@ from infirmary.contexts.appointments.contract import (
     Status,
     Why,
 )
+from infirmary.contexts.appointments.contract.feedback import GiveFeedback
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
@@ -94,6 +95,7 @@ class Demo:
         self.today = now.astimezone(self.zone).date()
         self.patients: list[UUID] = []
         self.family: list[UUID] = []   # for whom Rosa acts
+        self.seen: list[Appointment] = []   # on the day before
         self.doctors: list[Doctor] = []
 
     async def make(self) -> None:
@@ -240,14 +242,28 @@ class Demo:
         seen = [one for one, fate in zip(visits, fates, strict=True) if fate == "seen"]
         await self.all_of(self.appointments.cancel(operator, one.id, Why("Feels better"))
                           for one, fate in zip(visits, fates, strict=True) if fate == "cancelled")
+        await self.ask_how_it_was()
         for hour, step in ((9, self.appointments.check_in), (9.5, self.appointments.start), (18, self.appointments.complete)):
             self._move_to(_at(day, hour, self.zone))
             await self.all_of(step(operator, one.id) for one in seen)
+        self.seen = seen
         self._move_to(_at(day, 23, self.zone))
         await self.all_of(self.appointments.no_show(operator, one.id)
                           for one, fate in zip(visits, fates, strict=True) if fate == "no_show")
         await self.house.deliver_facts()
         self._move_to(_at(day + timedelta(days=1), 6, self.zone))
+
+    async def ask_how_it_was(self) -> None:
+        """Every third of those seen the day before has answered by the next morning."""
+        said: list[Awaitable[Any]] = []
+        for one in self.seen:
+            [rating], writes = self.chance.choices(range(1, 6), [3, 6, 14, 38, 39]), self.chance.random() < .4
+            comment = self.chance.choice(names.REMARKS[rating]) if writes else ""
+            if self.chance.random() < .35:
+                said.append(self.appointments.give_feedback(
+                    self._online(one.patient_id), one.id, GiveFeedback(rating=rating, comment=comment)))
+        await self.all_of(said)
+        await self.house.rooms["appointments"].service.release_feedback()
 
     async def live_today(self) -> None:
         """Today up to now, minute by minute: some are done, some wait, one is with the doctor."""
@@ -294,8 +310,7 @@ class Demo:
 
     async def book_as_patient(self, patient: UUID, doctor: UUID, *, days: int, reason: str, mode: Mode = Mode.IN_PERSON,
                               caller: Caller | None = None) -> Appointment | None:
-        caller = caller or Caller(account_id=UUID(int=2), name="Online", roles=frozenset({PATIENT}),
-                                  subjects={"patient_id": patient})
+        caller = caller or self._online(patient)
         start = _at(self.today + timedelta(days=days), 0, self.zone)
         for slot in (await self.appointments.slots(caller, from_=start, to=start + timedelta(days=9), doctor_id=doctor)).items:
             try:
@@ -304,6 +319,10 @@ class Demo:
             except Refusal:   # taken, or the patient is busy: the next one
                 continue
         return None
+
+    @staticmethod
+    def _online(patient: UUID) -> Caller:
+        return Caller(account_id=UUID(int=2), name="Online", roles=frozenset({PATIENT}), subjects={"patient_id": patient})
 
     # --- tools -----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,13 @@ DOCTORS: list[tuple[str, str, str, str, str, int, Week]] = [   # given, family, 
     ("Mei", "Chen", "Maternity", "Obstetrics", "Room 1.21", 30, EARLY),
     ("Nomvula", "Dlamini", "Maternity", "Midwifery", "Room 1.23", 30, FULL)]
 
+REMARKS = {   # what patients write, by what they gave
+    1: ["Nobody told us that it would take two hours.", "I was sent home without an answer."],
+    2: ["The waiting room was very crowded.", "I had to tell my story three times."],
+    3: ["A long wait, but a good talk in the end.", "Fine, though hard to find."],
+    4: ["Friendly and clear.", "Good advice; a little rushed at the end.", "Parking is the only trouble."],
+    5: ["Took all the time I needed.", "Explained everything so that I understood it.", "Could not have been better.",
+        "On time to the minute."]}
 HANDS_ON = ("Orthopaedics", "Maternity")   # where nobody is seen by video
 LIMITS: dict[str, dict[str, int]] = {"Geriatrics": {"buffer_minutes": 10}, "Midwifery": {"most_per_day": 12}}   # by specialty
 

@@ -71,6 +71,7 @@ class ShownVisit(Struct, frozen=True, kw_only=True):
     reason: str
     note: str
     join_href: str
+    feedback_href: str
     move_href: str
     cancel_href: str
     calendar_href: str
@@ -125,6 +126,7 @@ def visit(one: Appointment, *, now: datetime, zone: Any, _: Words) -> ShownVisit
         doctor=one.doctor_name, department=one.department_name,
         place=_("By video") if one.mode is Mode.VIDEO else one.location, reason=one.reason, note=note,
         join_href=video_href(one, now),
+        feedback_href=f"/visits/{one.id}/feedback" if one.status is Status.COMPLETED else "",
         move_href=f"/visits/{one.id}/move" if movable else "", cancel_href=f"/visits/{one.id}/cancel" if movable else "",
         calendar_href=f"/visits/{one.id}/calendar.ics" if one.status in LIVE and coming else "")
 

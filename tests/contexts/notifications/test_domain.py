@@ -20,6 +20,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRequested,
     AppointmentRescheduled,
     PatientCheckedIn,
+    VisitCompleted,
 )
 from infirmary.contexts.notifications import domain
 from infirmary.language import Email
@@ -97,6 +98,13 @@ def test_a_visit_that_changes_the_doctor_is_told_to_both():
 
 def test_what_happens_on_the_day_is_no_news():
     assert news_of(a_visit(PatientCheckedIn)) == []
+
+
+def test_who_was_seen_is_asked_how_it_was():
+    event = a_visit(VisitCompleted)
+    message = domain.about_feedback(event, tz=DUBLIN, now=NOW)
+    assert message.title == "How was your visit on Thu 26 Nov, 09:20?"
+    assert message.link == f"/visits/{event.aggregate}/feedback"
 
 
 def test_a_video_visit_says_so_instead_of_a_room():

@@ -242,3 +242,18 @@ async def test_only_admin_reads_the_dashboard(world: World) -> None:
                 await world.reports.hospital(caller)
     with pytest.raises(NotSignedIn):
         await world.reports.hospital(NOBODY)
+
+
+async def test_what_patients_say_is_a_mean_of_whole_groups_of_the_last_thirteen_weeks(world: World):
+    await world.tell(a_department_event(EYES, 1, "Eyes"))
+    await world.tell(a_department_event(EARS, 1, "Ears"))
+
+    def group(*distribution: int) -> visits.FeedbackGathered:
+        return visits.FeedbackGathered(aggregate=new_id(), version=1, department_id=EYES, department_name="Eyes",
+                                       distribution=list(distribution))
+    fact = await world.tell(group(1, 0, 0, 0, 4))
+    await world.deliver(fact)   # again
+    await world.tell(group(0, 0, 5, 0, 0), MONDAY - timedelta(days=91))
+    await world.tell(group(5, 0, 0, 0, 0), MONDAY - timedelta(days=92))
+    found = {one.name: (one.rating, one.answers) for one in (await world.figures()).departments}
+    assert found == {"Eyes": (3.6, 10), "Ears": (None, 0)}

@@ -157,3 +157,12 @@ class SeriesChanged(Event, frozen=True, kw_only=True):
     department_name: str
     starts_at: list[datetime]
     by_account: UUID | None
+
+
+class FeedbackGathered(Event, frozen=True, kw_only=True):
+    """So many patients of a department gave 1, 2, 3, 4 and 5: a group of five or more, so that nobody's answer can be told.
+    Never what they wrote. Aggregate: the group."""
+
+    department_id: UUID
+    department_name: str
+    distribution: list[int]

@@ -15,6 +15,7 @@ APPOINTMENTS = Context(contract=Appointments, metadata=metadata, migrations=Path
                        service=AppointmentsService, reactions=reactions,
                        jobs=lambda service: [Job("tidy-holds", timedelta(minutes=1), service.tidy_holds),
                                              Job("tidy-video", timedelta(minutes=1), service.tidy_video),
+                                             Job("release-feedback", timedelta(minutes=10), service.release_feedback),
                                              Job("tend-waitlist", timedelta(0), service.tend_waitlist),
                                              Job("tend-plans", timedelta(0), service.tend_plans),
                                              Job("tend-queues", timedelta(seconds=20), service.tend_queues),

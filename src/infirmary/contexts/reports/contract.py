@@ -38,7 +38,8 @@ class DepartmentFigures(Struct, frozen=True, kw_only=True):
 
     `usual` is the mean of the same weekday in the eight weeks before, days without visits left out. `waiting` have
     checked in today and not started; `requested` wait for an answer, for today or later. `no_show_share` is of the
-    last 30 days: who did not come, of those who came or should have.
+    last 30 days: who did not come, of those who came or should have. `rating`: the mean of what patients gave their
+    visits, 1 to 5, of so many `answers` that came together in the last 91 days.
     """
 
     department_id: UUID
@@ -49,6 +50,8 @@ class DepartmentFigures(Struct, frozen=True, kw_only=True):
     waiting: int
     requested: int
     no_show_share: float
+    rating: float | None = None
+    answers: int = 0
 
 
 class HospitalFigures(Struct, frozen=True, kw_only=True):

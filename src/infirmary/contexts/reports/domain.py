@@ -19,6 +19,7 @@ SEEN = (Status.IN_PROGRESS, Status.COMPLETED)
 DAYS = {Period.WEEK: 14, Period.MONTH: 30, Period.QUARTER: 91}
 WEEKS_OF_USUAL = 8
 SHARE_DAYS = 30
+ANSWERS_COUNT = timedelta(days=91)   # for so long what patients said of a department is part of its figures
 MONTHS = 6
 
 

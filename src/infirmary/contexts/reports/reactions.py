@@ -18,4 +18,4 @@ def reactions(service: ReportsService) -> Mapping[type[Event], Reaction]:
         visits.AppointmentRescheduled, visits.AppointmentCancelled, visits.PatientCheckedIn, visits.VisitStarted,
         visits.VisitCompleted, visits.PatientDidNotCome, visits.CallTakenBack]
     return {**dict.fromkeys(changed, service.record_visit), DepartmentChanged: service.record_department,
-            PatientRegistered: service.record_patient}
+            PatientRegistered: service.record_patient, visits.FeedbackGathered: service.record_feedback}

@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec.structs import asdict
 
-from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.appointments.events import FeedbackGathered, VisitChanged
 from infirmary.contexts.patients.events import PatientRegistered
 from infirmary.contexts.staff.events import DepartmentChanged
 from infirmary.kernel.access import Caller
@@ -20,9 +20,11 @@ from . import domain, tables
 from .contract import Day, DepartmentFigures, HospitalFigures, MonthFigures, Period, Reports
 from .domain import ratio
 from .tables import (
+    ANSWERS,
     DEPARTMENTS,
     REGISTRATIONS,
     VISITS,
+    AnswerGroup,
     DayCounts,
     Kept,
     KnownDepartment,
@@ -75,6 +77,8 @@ class ReportsService(Reports):
         if unheard_of := busy - names.keys():   # staff's fact is still on its way
             rows = await reading.all(tables.NAMED_THERE, ids=list(unheard_of))
             names |= {row.department_id: row.name for row in rows}
+        said = {row.department_id: row for row in await reading.all(
+            tables.RATINGS_THERE, first=today - domain.ANSWERS_COUNT, today=today)}
         figures = []
         for one, name in sorted(names.items(), key=lambda item: (item[1].casefold(), item[0])):
             as_usual, there = usual.get(one, Usual(0, 0)), now.get(one, Now(0, 0, 0, 0))
@@ -82,7 +86,9 @@ class ReportsService(Reports):
             figures.append(DepartmentFigures(
                 department_id=one, name=name, per_day=[booked.get((one, day), 0) for day in days], today=there.booked,
                 usual=ratio(as_usual.booked, as_usual.days), waiting=there.waiting, requested=there.requested,
-                no_show_share=ratio(came.no_show, came.completed + came.no_show)))
+                no_show_share=ratio(came.no_show, came.completed + came.no_show),
+                rating=said[one].points / said[one].answers if one in said else None,
+                answers=said[one].answers if one in said else 0))
         return figures
 
     async def record_visit(self, event: VisitChanged, fact: Fact) -> None:
@@ -98,6 +104,13 @@ class ReportsService(Reports):
                     return
                 await tx.run(tables.FORGET_VISIT, key=before.visit_id, seen=before.version)
             VISITS.add(tx, domain.visit_after(before, event, happened_at=fact.happened_at, zone=self.zone))
+
+    async def record_feedback(self, event: FeedbackGathered, fact: Fact) -> None:
+        async with self.db.transaction(once=fact.id) as tx:
+            if await ANSWERS.get(tx, event.aggregate) is None:
+                ANSWERS.add(tx, AnswerGroup(
+                    event.aggregate, event.department_id, fact.happened_at.astimezone(self.zone).date(),
+                    sum(event.distribution), sum(n * count for n, count in enumerate(event.distribution, 1))))
 
     async def record_department(self, event: DepartmentChanged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:

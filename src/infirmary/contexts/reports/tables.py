@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     delete,
     func,
     select,
@@ -61,6 +62,32 @@ registration = Table(
     "registration", metadata,
     Column("patient_id", Id, primary_key=True),
     Column("day", Date, nullable=False, index=True))
+
+
+answer = Table(
+    "answer", metadata,   # groups of five and more: nobody's alone
+    Column("group_id", Id, primary_key=True),
+    Column("department_id", Id, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("points", Integer, nullable=False),
+    Index("answer_by_day", "day"))
+
+
+class AnswerGroup(Struct, frozen=True):
+    """So many patients of a department answered, with so many points together."""
+
+    group_id: UUID
+    department_id: UUID
+    day: date
+    answers: int
+    points: int
+
+
+class RatingThere(Struct, frozen=True):
+    department_id: UUID
+    answers: int
+    points: int
 
 
 class KnownDepartment(Struct, frozen=True):
@@ -145,6 +172,11 @@ class Wait(Struct, frozen=True):
 VISITS = Rows(visit, Visit, key="visit_id", version=None)
 DEPARTMENTS = Rows(department, KnownDepartment, version=None)
 REGISTRATIONS = Rows(registration, Registration, key="patient_id", version=None)
+ANSWERS = Rows(answer, AnswerGroup, key="group_id", version=None)
+RATINGS_THERE = Query(select(
+    answer.c.department_id, cast(func.sum(answer.c.answers), Integer).label("answers"),
+    cast(func.sum(answer.c.points), Integer).label("points")).where(answer.c.day.between(
+        bindparam("first"), bindparam("today"))).group_by(answer.c.department_id), RatingThere)
 # The version of a row is that of the fact behind it: to replace a row is to delete the one that was read, and add.
 FORGET_VISIT = Statement(
     delete(visit).where(visit.c.visit_id == bindparam("key"), visit.c.version == bindparam("seen")))

@@ -19,6 +19,7 @@ from . import (
     diary,
     doctor,
     federation,
+    feedback,
     guardians,
     hours,
     label,
@@ -39,7 +40,7 @@ PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, passkeys.pages, by_mail.pages, federation.pages,   # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
     wall.pages,                                                                    # who holds a link
-    video.pages,                                                                   # the two of a visit
+    video.pages, feedback.pages,                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages, desk_queue.pages,

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from .announced import Announced
 from .diary import Diary
+from .feedback import Feedbacks
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
@@ -18,5 +19,5 @@ __all__ = ["AppointmentsService"]
 
 
 class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, WalkIns, Places, Steps, Looking, Diary, Announced,
-                          RecordsMadeOne, VideoRooms):
+                          RecordsMadeOne, VideoRooms, Feedbacks):
     """All of the contract."""

@@ -37,6 +37,7 @@ from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
 
 from . import days as days  # whose tables belong to the metadata, as those of the next
+from . import feedback as feedback
 from . import plans as plans
 from . import queue as queue
 from . import series as series
@@ -130,7 +131,6 @@ step = Table(
     Column("by_account", Id),
     Column("starts_at", UtcDateTime, nullable=False),
     Column("reason", String(500), nullable=False))
-
 
 # Records of one person made one. What is here decides whose a visit is: those of a merged record move to the other, and
 # the ones that moved go back when it stands by itself again.

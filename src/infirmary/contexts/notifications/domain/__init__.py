@@ -28,6 +28,7 @@ from infirmary.contexts.appointments.events import (
     PartOf,
     TimeOffered,
     VisitChanged,
+    VisitCompleted,
     WaitLapsed,
 )
 from infirmary.contexts.identity.events import FactorChange
@@ -173,6 +174,14 @@ def _about_moved(event: AppointmentRescheduled, patient: Callable[..., News], do
 def _place(event: VisitChanged) -> str:
     where = _("by video, from the page of the visit") if event.mode is Mode.VIDEO else event.location
     return ", ".join(filter(None, (event.department_name, where)))
+
+
+def about_feedback(event: VisitCompleted, *, tz: ZoneInfo, now: datetime) -> Message:
+    """How was it?"""
+    title = _("How was your visit on {when}?").format(when=when(event.starts_at, tz=tz, now=now))
+    return Message("visit.feedback", title, title, _(
+        "With {doctor}. Tell us in a minute what was good and what was not. Nobody who treated you sees your name with it."
+        ).format(doctor=one_line(event.doctor_name)), f"/visits/{event.aggregate}/feedback", _("Say how it was"))
 
 
 def about_waiting(event: TimeOffered | WaitLapsed | NotSeenThatDay, *, tz: ZoneInfo, now: datetime) -> Message:

@@ -9,6 +9,7 @@ from infirmary.contexts.appointments.events import (
     SeriesChanged,
     TimeOffered,
     VisitChanged,
+    VisitCompleted,
     WaitLapsed,
 )
 from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
@@ -90,10 +91,18 @@ class NotificationsService(Notifications):
 
     async def waiting_changed(self, event: TimeOffered | WaitLapsed | NotSeenThatDay, fact: Fact) -> None:
         """Tell the patient, who may have only so long to answer."""
-        message = domain.about_waiting(event, tz=self.settings.hospital.tz, now=self.clock.now())
-        people = await self.identity.recipients(ME, patient_id=event.patient_id)
-        told = [*((to, message) for to in people), *await self._for_guardians(event.patient_id, message)]
-        await self._tell(event, fact, told, subject_id=event.patient_id)
+        await self._tell_patient(event, fact, event.patient_id, domain.about_waiting(
+            event, tz=self.settings.hospital.tz, now=self.clock.now()))
+
+    async def visit_completed(self, event: VisitCompleted, fact: Fact) -> None:
+        """Ask the patient how it was."""
+        await self._tell_patient(event, fact, event.patient_id, domain.about_feedback(
+            event, tz=self.settings.hospital.tz, now=self.clock.now()))
+
+    async def _tell_patient(self, event: Event, fact: Fact, patient_id: UUID, message: domain.Message) -> None:
+        people = await self.identity.recipients(ME, patient_id=patient_id)
+        told = [*((to, message) for to in people), *await self._for_guardians(patient_id, message)]
+        await self._tell(event, fact, told, subject_id=patient_id)
 
     async def _for_guardians(self, patient_id: UUID, message: domain.Message) -> list[tuple[Recipient, domain.Message]]:
         """The same for whoever stands for the patient today."""

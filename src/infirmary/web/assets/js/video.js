@@ -53,7 +53,8 @@ class VideoVisit {
 
     const opensIn = Number(this.root.dataset.opensIn);
     if (opensIn) setTimeout(() => location.reload(), opensIn * 1000);
-    const wasIn = sessionStorage.getItem(this.base) !== null; // before this page was loaded again
+    const wasIn = sessionStorage.getItem(this.base); // before this page was loaded again: who was not seen is not seen now
+    Object.assign(this.off, JSON.parse(wasIn));
     await this.look();
     if (wasIn && !opensIn) await this.enter();
   }
@@ -130,8 +131,13 @@ class VideoVisit {
   turnOff(kind) {
     this.off[kind] = !this.off[kind];
     if (this.track(kind)) this.track(kind).enabled = !this.off[kind];
+    this.remember();
     this.tell();
     this.draw();
+  }
+
+  remember() {
+    sessionStorage.setItem(this.base, JSON.stringify(this.off));
   }
 
   // --- the room ---
@@ -139,7 +145,7 @@ class VideoVisit {
   async enter() {
     this.client = crypto.randomUUID();
     if (await this.comeIn()) {
-      sessionStorage.setItem(this.base, "");
+      this.remember();
       this.show("waiting");
       this.watch();
     }
