@@ -1,6 +1,6 @@
 # The commands to remember. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-separate races check bench chaos assets screenshots lock clean
+.PHONY: help run up down test test-separate races guesses check bench chaos assets screenshots lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,6 +37,9 @@ test-separate: $(VENV)/.tools assets ## The same stories, matrix, races and page
 
 races: $(VENV)/.tools assets ## The races and the kills at full size: ten thousand attempts, fifty kills, three databases
 	@ATTEMPTS=10000 KILLS=50 $(BIN)/python -m pytest tests/races
+
+guesses: $(VENV)/.tools assets ## A hundred thousand guesses at passwords from one address and from a thousand (ten minutes)
+	@GUESSES=100000 $(BIN)/python -m pytest tests/guesses
 
 check: $(VENV)/.tools ## Lint, types and import contracts
 	@$(BIN)/ruff check src tests bench

@@ -5,6 +5,8 @@ import asyncio
 import base64
 import contextlib
 import os
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,8 +22,16 @@ T = TypeVar("T")
 TIME_COST, MEMORY_COST = 2, 64 * 1024   # 64 MiB: 0.1 s of one core
 AT_ONCE = 2      # hashes in this process: more would take memory and cores from those who are signed in
 WAITING = 100    # people in the queue, five seconds of it; who comes after is told to come back
+NICENESS = 5     # a hash waits for those who are signed in, and gets a third of a core that is wanted by both
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":   # where each thread has a niceness of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 # Of the process, and not of a request: one that goes away must not let another hash begin beside its own.
-_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2", initializer=_give_way)
 
 
 class Passwords:

@@ -1,0 +1,1 @@
+"""Guessing passwords, over HTTP, from one address and from a thousand."""

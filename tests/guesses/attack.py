@@ -1,0 +1,83 @@
+"""Those who guess, and those who are signed in meanwhile."""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from urllib.parse import urlencode
+
+from tests import load
+
+CONNECTIONS = 16   # of those who guess from one address
+PAUSE = .02        # seconds between two questions of somebody who is signed in
+
+
+@dataclass
+class Outcome:
+    statuses: Counter[int] = field(default_factory=Counter)
+    lost: int = 0
+    seconds: float = 0
+
+
+def a_guess(username: str, password: str, chance: random.Random) -> bytes:
+    """A sign-in that says it was passed on for somebody else, as those do who hope to be believed."""
+    body = urlencode({"grant_type": "password", "username": username, "password": password})
+    forged = ", ".join(str(IPv4Address(chance.getrandbits(32))) for _ in range(2))
+    return (f"POST /api/v1/auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: {forged}\r\nX-Real-IP: {forged[:7]}\r\n"
+            f"Forwarded: for={forged[:7]}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
+async def guessed(port: int, guesses: Sequence[bytes], addresses: Sequence[str], rate: float) -> Outcome:
+    """All of them, so many a second, each address over connections of its own (this machine has a whole network)."""
+    outcome, begun = Outcome(), time.monotonic()
+    workers = max(CONNECTIONS, len(addresses))
+
+    async def work(first: int) -> None:
+        reader: asyncio.StreamReader | None = None
+        writer: asyncio.StreamWriter | None = None
+        for at in range(first, len(guesses), workers):
+            await asyncio.sleep(begun + at / rate - time.monotonic())
+            try:
+                if reader is None or writer is None:
+                    reader, writer = await asyncio.open_connection(
+                        "127.0.0.1", port, local_addr=(addresses[first % len(addresses)], 0))
+                writer.write(guesses[at])
+                outcome.statuses[(await load._answer(reader))[0]] += 1
+            except (OSError, EOFError):
+                outcome.lost += 1
+                reader = writer = None
+        if writer is not None:
+            writer.close()
+
+    await asyncio.gather(*(work(first) for first in range(workers)))
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+class Bystander:
+    """Somebody who is signed in and works: how long the answers take."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port, self._ask = port, load.request("GET", "/api/v1/auth/me", token=token).raw
+        self.seconds: list[float] = []
+
+    async def works(self, questions: int | None = None) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        with contextlib.closing(writer):
+            while questions is None or len(self.seconds) < questions:
+                begun = time.perf_counter()
+                writer.write(self._ask)
+                status, _ = await load._answer(reader)
+                assert status == 200
+                self.seconds.append(time.perf_counter() - begun)
+                await asyncio.sleep(PAUSE)
+
+    @property
+    def p95(self) -> float:
+        return sorted(self.seconds)[len(self.seconds) * 95 // 100]

@@ -1,0 +1,123 @@
+"""Nobody guesses a password, whatever they guess from, and others hardly notice.
+
+`make guesses` makes a hundred thousand guesses from each kind of sender, and holds the answers of others against those
+before and after; `make test` makes fewer and counts only.
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infirmary.contexts.identity.contract import Identity, OpenAccount
+from infirmary.contexts.identity.domain import PER_ADDRESS, TRIES_OVERALL, TRIES_PER_ACCOUNT
+from infirmary.language import Role
+from infirmary.run.house import House
+from infirmary.settings import Settings
+from tests.architecture.world import HOUSE
+from tests.hospital import free_port, token
+from tests.house import admin
+
+from .attack import Bystander, Outcome, a_guess, guessed
+
+GUESSES = int(os.environ.get("GUESSES", "2400"))
+FULL = GUESSES >= 8_000   # with passwords that are as dear to hash as they are in a hospital
+RATE = 400 if FULL else 2_000   # a second
+PEOPLE = 50 if FULL else 5
+BEFORE = 500                  # questions of a bystander by which the others are judged
+RIGHT = "three unrelated words of {}"
+URL = "https://hospital.test"
+pytestmark = pytest.mark.xdist_group("guesses")
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Iterator[tuple[Settings, int, str]]:
+    """In production, with people who have passwords; its settings, its port, and the token of somebody signed in."""
+    settings = Settings(data=str(tmp_path / "data"), public_url=URL)
+    bystander = asyncio.run(_peopled(settings))
+    port = free_port()
+    environment = {**os.environ, "INFIRMARY_ENVIRONMENT": "production", "INFIRMARY_DATA": settings.data,
+                   "INFIRMARY_PUBLIC_URL": URL, "INFIRMARY_MAIL__PORT": "9", "INFIRMARY_LOG_LEVEL": "error"}
+    process = subprocess.Popen([sys.executable, "-m", "tests.guesses.counted", str(port), *([] if FULL else ["quick"])], env=environment)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2):
+                break
+            assert process.poll() is None and time.monotonic() < until, "the hospital did not open"
+            time.sleep(.1)
+        yield settings, port, bystander
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def _peopled(settings: Settings) -> str:
+    house = House(settings) if FULL else House(settings, contexts=HOUSE)
+    await house.open()
+    try:
+        for n in range(PEOPLE):
+            await house.ask(Identity).open_account(admin, OpenAccount(
+                email=f"known-{n}@example.test", name="Some Body", roles=[Role.NURSE], password=RIGHT.format(n)))
+        one = (await house.ask(Identity).accounts(admin, limit=1)).items[0]
+        return token(settings, Role.NURSE, account_id=one.id)
+    finally:
+        await house.close()
+
+
+def guesses() -> list[bytes]:
+    """At people who are there and at names nobody has, in turn. Every twentieth guess at a person is right, once there were
+    three times as many wrong ones as anybody may make."""
+    chance, made, tried = random.Random(1), [], [0] * PEOPLE
+    for n in range(GUESSES):
+        who = n // 2 % PEOPLE
+        if n % 2:
+            made.append(a_guess(f"nobody-{n}@example.test", "a guess", chance))
+            continue
+        tried[who] += 1
+        right = tried[who] > 3 * TRIES_PER_ACCOUNT.tries and tried[who] % 20 == 0
+        made.append(a_guess(f"known-{who}@example.test", RIGHT.format(who) if right else f"guess {n}", chance))
+    return made
+
+
+async def _attacked(port: int, bystander: str, addresses: list[str]) -> tuple[Outcome, float, float]:
+    """What the guesses were answered with, and the p95 of somebody else: in peace, and meanwhile."""
+    before, meanwhile, after = (Bystander(port, bystander) for _ in range(3))
+    await before.works(BEFORE if FULL else 50)
+    working = asyncio.create_task(meanwhile.works())
+    outcome = await guessed(port, guesses(), addresses, RATE)
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    await after.works(BEFORE if FULL else 50)
+    return outcome, max(before.p95, after.p95), meanwhile.p95
+
+
+@pytest.mark.parametrize("senders", [1, 1_000])
+def test_no_guess_succeeds_and_hashing_stays_within_bounds(hospital: tuple[Settings, int, str], senders: int,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    settings, port, bystander = hospital
+    addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(senders)]
+    outcome, in_peace, meanwhile = asyncio.run(_attacked(port, bystander, addresses))
+    hashed = (settings.folder / "hashes").stat().st_size
+    with capsys.disabled():
+        print(json.dumps({"guesses": GUESSES, "addresses": senders, "seconds": round(outcome.seconds),
+                          "answers": dict(sorted(outcome.statuses.items())), "lost": outcome.lost, "hashed": hashed,
+                          "p95_ms_in_peace": round(in_peace * 1000, 2), "p95_ms_meanwhile": round(meanwhile * 1000, 2)}))
+    assert outcome.lost == 0
+    assert set(outcome.statuses) <= {401, 429, 503}   # never 200
+    windows = 1 + int(outcome.seconds / TRIES_OVERALL.window.total_seconds())
+    assert outcome.statuses[401] <= hashed
+    assert hashed <= min(senders * PER_ADDRESS.tries, windows * TRIES_OVERALL.tries)
+    if FULL:
+        assert meanwhile < 2 * in_peace
