@@ -27,6 +27,7 @@ from infirmary.web.pages import (
     moves,
     people,
     register,
+    series,
     visits,
 )
 
@@ -73,11 +74,13 @@ MAY: dict[str, set[Role]] = {
                      "/desk/moves/{plan_id}/{deed}", "/desk/moves/{plan_id}/visits/{visit_id}"), PLANNERS),
     **dict.fromkeys(("/doctor/moves", "/doctor/moves/{plan_id}", "/doctor/moves/{plan_id}/{deed}",
                      "/doctor/moves/{plan_id}/visits/{visit_id}"), DOCTORS),
+    **dict.fromkeys(("/desk/series/new", "/desk/series/{series_id}", "/desk/series/{series_id}/{deed}"), DESK),
+    **dict.fromkeys(("/series/{series_id}", "/series/{series_id}/{deed}"), PATIENTS),
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, guardians, hours, label, merging, moves, people, register, visits)
+MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, guardians, hours, label, merging, moves, people, register, series, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
-UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "guardianship_id")   # there is none in this hospital
+UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "guardianship_id", "series_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
 POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
 
@@ -96,9 +99,9 @@ def address(path: str, hospital: Hospital) -> str:
         "staff_id": people.nurse.id,
         "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "waiting_id": people.rosa.id, "context": "audit",
         "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
-        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id, "guardianship_id": people.lan.id,
+        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id, "series_id": people.lan.id, "guardianship_id": people.lan.id,
         "other_id": people.lan.id}
-    asked = {"/desk/book": f"?patient_id={people.rosa.id}", **dict.fromkeys(
+    asked = {**dict.fromkeys(("/desk/book", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(
         ("/desk/moves", "/doctor/moves"), f"?doctor_id={people.okafor.id}&from=2027-03-01T00:00:00Z&to=2027-03-02T00:00:00Z")}
     return path.format(**known) + asked.get(path, "")
 

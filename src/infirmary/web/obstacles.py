@@ -70,10 +70,10 @@ def told_in_full(page: Page, refusal: Refusal, *, kept: str, visits_at: str, pat
     now_what = (_("These are the nearest free times:") if alternatives(refusal) else
                 _("Choose another day.") if isinstance(refusal, TimeIsTaken | SlotNotOffered | DayIsFull) else "")
     return Told(_(title), f"{kept} {now_what}".strip(), list(ways), icon=icon,
-                items=[_item(page, one, visits_at=visits_at, patient=patient) for one in found])
+                items=[obstacle_item(page, one, visits_at=visits_at, patient=patient) for one in found])
 
 
-def _item(page: Page, one: Obstacle, *, visits_at: str, patient: str) -> Item:
+def obstacle_item(page: Page, one: Obstacle, *, visits_at: str, patient: str) -> Item:
     _, speaks = page.language.gettext, page.language
     words = WORDS[one.code] if patient else TO_PATIENTS.get(one.code, WORDS[one.code])
     given = {"patient": patient}

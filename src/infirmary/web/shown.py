@@ -75,6 +75,7 @@ class ShownVisit(Struct, frozen=True, kw_only=True):
     move_href: str
     cancel_href: str
     calendar_href: str
+    series_id: UUID | None
 
 
 # Why a visit is booked over another, as one chooses it.
@@ -128,7 +129,7 @@ def visit(one: Appointment, *, now: datetime, zone: Any, _: Words) -> ShownVisit
         join_href=video_href(one, now),
         feedback_href=f"/visits/{one.id}/feedback" if one.status is Status.COMPLETED else "",
         move_href=f"/visits/{one.id}/move" if movable else "", cancel_href=f"/visits/{one.id}/cancel" if movable else "",
-        calendar_href=f"/visits/{one.id}/calendar.ics" if one.status in LIVE and coming else "")
+        calendar_href=f"/visits/{one.id}/calendar.ics" if one.status in LIVE and coming else "", series_id=one.series_id)
 
 
 def video_href(one: Appointment, now: datetime) -> str:

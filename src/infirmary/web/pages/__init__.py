@@ -30,6 +30,7 @@ from . import (
     people,
     register,
     security,
+    series,
     video,
     visits,
     waitlist,
@@ -43,5 +44,5 @@ PAGES: tuple[Pages, ...] = (
     video.pages, feedback.pages,                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
-    appoint.pages, visits.pages, desk_waitlist.pages, desk_queue.pages,
+    appoint.pages, visits.pages, desk_waitlist.pages, series.pages, desk_queue.pages,
     admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit
