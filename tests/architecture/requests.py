@@ -24,6 +24,7 @@ from infirmary.contexts.appointments.domain import queue
 from infirmary.contexts.appointments.domain.feedback import given
 from infirmary.contexts.appointments.domain.video import Presence
 from infirmary.contexts.appointments.tables.feedback import FEEDBACK
+from infirmary.contexts.appointments.tables.feeds import END_FEED, FEEDS, FeedRow
 from infirmary.contexts.appointments.tables.queue import IN_LINE_ABOUT, TOKENS
 from infirmary.contexts.appointments.tables.video import PRESENCES
 from infirmary.contexts.identity.contract import Identity, OpenAccount
@@ -38,9 +39,10 @@ from infirmary.contexts.patients.contract import (
 )
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, Occupation, Staff, StaffForm
 from infirmary.kernel.access import NOBODY
+from infirmary.kernel.capability import digest, new_secret
 from infirmary.kernel.contract import Contract, Operation
 from infirmary.kernel.database.columns import new_id
-from infirmary.language import Role
+from infirmary.language import PATIENT, Role
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.system import Backstage, System
 from tests.authenticator import Authenticator, text
@@ -759,6 +761,26 @@ async def call_next(world: World, of: Subject) -> dict[str, Any]:
 async def my_place(world: World, of: Subject) -> dict[str, Any]:
     token_id = await in_line(world, of, of.doctor_id)
     return {"path": {"secret": (await world.house.ask(Appointments).link(ROOT, token_id)).secret}}
+
+
+async def a_feed(world: World, account_id: UUID) -> str:
+    """Of an account, as if it had just made it."""
+    room, now, secret = world.house.rooms["appointments"], world.clock.now(), new_secret()
+    async with room.db.transaction() as tx:
+        await tx.run(END_FEED, key=account_id)
+        FEEDS.add(tx, FeedRow(account_id, None, None, digest(secret), now, None, 0, now, 1))
+    return secret
+
+
+@asks("appointments.calendar_feed", "appointments.end_calendar_feed", "appointments.make_calendar_feed", about=ONES_OWN)
+async def calendar_feed(world: World, of: Subject) -> dict[str, Any]:
+    await a_feed(world, of.account_id)
+    return {}
+
+
+@asks("appointments.calendar")
+async def calendar(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"file": f"{await a_feed(world, world.accounts[PATIENT].id)}.ics"}}
 
 
 async def a_display(world: World) -> OpenedDisplay:

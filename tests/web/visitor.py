@@ -155,9 +155,9 @@ class Visitor:
         self.cookies: dict[str, str] = {}
         self.seen: Answer | None = None   # the page last opened
 
-    async def open(self, path: str, *, htmx: bool = False) -> Answer:
+    async def open(self, path: str, *, htmx: bool = False, if_none_match: str = "") -> Answer:
         """GET, following where it leads."""
-        answer = await self.ask("GET", path, htmx=htmx)
+        answer = await self.ask("GET", path, htmx=htmx, if_none_match=if_none_match)
         while answer.status == 303:
             answer = await self.ask("GET", answer.location)
         return answer
@@ -179,7 +179,7 @@ class Visitor:
         return await self.ask("POST", form.action, [*pairs, *([button] if button[0] else [])])
 
     async def ask(self, method: str, path: str, fields: list[tuple[str, str]] | None = None, *,
-                  htmx: bool = False) -> Answer:
+                  htmx: bool = False, if_none_match: str = "") -> Answer:
         parts, body = urlsplit(path), urlencode(fields or []).encode()
         headers = [(b"host", b"127.0.0.1"), (b"cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()).encode())]
         if method == "POST":
@@ -187,6 +187,8 @@ class Visitor:
                         (b"content-length", str(len(body)).encode())]
         if htmx:
             headers.append((b"hx-request", b"true"))
+        if if_none_match:
+            headers.append((b"if-none-match", if_none_match.encode()))
         scope: Any = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
                       "scheme": "http", "path": parts.path, "raw_path": parts.path.encode(), "query_string": parts.query.encode(),
                       "root_path": "", "headers": headers, "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80),

@@ -260,10 +260,11 @@ class Whole:
 
     __slots__ = ("_body", "_headers", "_status")
 
-    def __init__(self, status: int, media: str, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(self, status: int, media: str, body: bytes, *headers: tuple[bytes, bytes],
+                 keep: bytes = b"no-store") -> None:
         self._status, self._body = status, body
         self._headers = [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body)),
-                         (b"cache-control", b"no-store"), *headers]
+                         (b"cache-control", keep), *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
@@ -276,8 +277,13 @@ def respond(operation: Operation, answer: Any, request: Request[Any, Any, Any]) 
             "Cache-Control": "no-store", "X-Accel-Buffering": "no"}).to_asgi_response(None, request)
     if isinstance(answer, File):
         media = f"{operation.media}; charset=utf-8" if operation.media.startswith("text/") else operation.media
-        return Whole(operation.status, media, answer.content,
-                     (b"content-disposition", f'attachment; filename="{answer.name}"'.encode()))
+        named = (b"content-disposition", f'attachment; filename="{answer.name}"'.encode())
+        if not answer.tag:
+            return Whole(operation.status, media, answer.content, named)
+        kept, keep = (b"etag", f'"{answer.tag}"'.encode()), b"private, no-cache"   # never used without asking
+        if f'"{answer.tag}"' in (_header(request, b"if-none-match") or ""):
+            return Whole(304, media, b"", kept, keep=keep)
+        return Whole(operation.status, media, answer.content, named, kept, keep=keep)
     version = getattr(answer, "version", None)
     tag = () if version is None else ((b"etag", b'"%d"' % version),)
     return Whole(operation.status, "application/json", msgspec.json.encode(answer), *tag)

@@ -32,10 +32,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """An answer that is a file to keep."""
+    """An answer that is a file to keep. `tag` changes with its content, so that who has it need not fetch it again."""
 
     name: str
     content: bytes
+    tag: str = ""
 
 
 class Stream(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from infirmary.contexts.appointments.contract import (
     Why,
 )
 from infirmary.contexts.appointments.contract.feedback import GiveFeedback
+from infirmary.contexts.appointments.contract.queue import Precedence, TakeNumber
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
@@ -113,6 +114,7 @@ class Demo:
             if n % 7 == 0:
                 self.say(f"  Visits, week of {day:%d %b}")
         await self.live_today()
+        await self.walk_in()
         await self.read_old_news()
         await self.ask_for_times()
         await self.house.deliver_facts()
@@ -282,6 +284,14 @@ class Demo:
                 self._move_to(at)
                 await deed()
         self._move_to(self.now)
+        await self.house.deliver_facts()
+
+    async def walk_in(self) -> None:
+        """Some have come without a booked time, and wait with a number."""
+        for n, (precedence, note) in enumerate(names.WALK_INS):
+            await self.appointments.take_number(operator, TakeNumber(
+                patient_id=self.patients[60 + n], department_id=self.doctors[n % 3 and -1].department_id,
+                precedence=Precedence(precedence), note=note, reason=names.REASONS[n]))
         await self.house.deliver_facts()
 
     @staticmethod

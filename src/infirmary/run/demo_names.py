@@ -88,3 +88,6 @@ def patient(n: int, chance: random.Random, today: date) -> tuple[str, str, date,
     given, family = chance.choice(WOMEN if gender == "female" else MEN), chance.choice(FAMILIES)
     born = today - timedelta(days=int(chance.triangular(30, 34_000, 16_000)))
     return given, family, born, gender, f"0600 555 {200 + n:03}", None, chance.choice(LANGUAGES)
+
+# Who has come without a booked time: why they should not wait long, and in words.
+WALK_INS = (("none", ""), ("elderly", "87 years"), ("none", ""), ("small_child", "Two years old"), ("none", ""))

@@ -17,6 +17,7 @@ from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
 from infirmary.contexts.appointments.service import AppointmentsService
 from infirmary.contexts.appointments.tables import OCCUPANCY, VISITS, appointment, metadata
+from infirmary.contexts.identity.contract import Identity, Recipient
 from infirmary.contexts.patients.contract import Acting, Gender, GuardianKind, PatientCard, Patients
 from infirmary.contexts.staff.contract import Opening
 from infirmary.contexts.staff.events import Away, ScheduleChanged
@@ -26,6 +27,7 @@ from infirmary.kernel.bus import Consumer
 from infirmary.kernel.client import in_process
 from infirmary.kernel.clock import HeldClock
 from infirmary.kernel.context import Kit
+from infirmary.kernel.contract import Contract
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import NotFound
@@ -109,13 +111,31 @@ class Register(Patients):
                            retired=patient_id in self.retired)
 
 
+class Directory(Identity):
+    """Whose accounts there are."""
+
+    def __init__(self) -> None:
+        self.people: list[Caller] = []
+
+    def add(self, person: Caller) -> None:
+        if person not in self.people:
+            self.people.append(person)
+
+    async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
+                         account_id: UUID | None = None) -> list[Recipient]:
+        return [Recipient(one.account_id, one.name, "", one.subjects.get("patient_id"), one.subjects.get("doctor_id"))
+                for one in self.people if one.account_id]
+
+
 class Clinic:
     """The context at work on a database of its own; `ask` goes through the policies, as everybody must."""
 
     def __init__(self, db: Database, clock: HeldClock, settings: Settings, kind: type[AppointmentsService]) -> None:
         self.db, self.clock, self.register = db, clock, Register()
+        self.directory = Directory()
+        others: dict[type[Contract], Contract] = {Patients: self.register, Identity: self.directory}
         kit = Kit(settings=settings, clock=clock, db=db, data=Path(), master=b"", live=Live(LiveConfig, "appointments"),
-                  ask=lambda contract: in_process(contract, lambda: (self.register, db)))
+                  ask=lambda contract: in_process(contract, lambda: (others[contract], db)))
         self.service = kind(kit)
         self.ask: Appointments = in_process(Appointments, lambda: (self.service, db))
         self.consumer = Consumer(db, reactions(self.service))

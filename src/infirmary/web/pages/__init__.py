@@ -12,6 +12,7 @@ from . import (
     audit,
     booking,
     by_mail,
+    calendar_feed,
     clients,
     desk,
     desk_queue,
@@ -40,7 +41,7 @@ from . import (
 PAGES: tuple[Pages, ...] = (
     account.pages, security.pages, passkeys.pages, by_mail.pages, federation.pages,   # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
-    wall.pages,                                                                    # who holds a link
+    calendar_feed.pages, wall.pages,                                               # who holds a link
     video.pages, feedback.pages,                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk

@@ -10,6 +10,7 @@ from infirmary.kernel.errors import NotFound
 from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
 from .feedback import FeedbackContract
+from .feeds import CalendarFeeds
 from .plans import MovePlans
 from .queue import QueueContract
 from .series import RecurringVisits
@@ -60,7 +61,8 @@ __all__ = [
     "TimeIsTaken", "TooEarly", "TooManyVisits", "VideoNotOffered", "Why"]
 
 
-class Appointments(MovePlans, QueueContract, RecurringVisits, VideoVisits, FeedbackContract, context="appointments"):
+class Appointments(MovePlans, QueueContract, CalendarFeeds, RecurringVisits, VideoVisits, FeedbackContract,
+                    context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from .announced import Announced
 from .diary import Diary
 from .feedback import Feedbacks
+from .feeds import Feeds
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
@@ -18,6 +19,6 @@ from .waitlist import Waitlist
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, WalkIns, Places, Steps, Looking, Diary, Announced,
-                          RecordsMadeOne, VideoRooms, Feedbacks):
+class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, WalkIns, Places, Feeds, Steps, Looking, Diary,
+                          Announced, RecordsMadeOne, VideoRooms, Feedbacks):
     """All of the contract."""

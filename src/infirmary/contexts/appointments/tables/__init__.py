@@ -38,6 +38,7 @@ from infirmary.kernel.database.statement import Query, Statement
 
 from . import days as days  # whose tables belong to the metadata, as those of the next
 from . import feedback as feedback
+from . import feeds as feeds
 from . import plans as plans
 from . import queue as queue
 from . import series as series
