@@ -79,7 +79,7 @@ hours = Table(
     Column("version", Integer, nullable=False),
     Column("video", Boolean, nullable=False, server_default="1"),
     Column("most_per_day", Integer),
-    Column("overbook", Integer, nullable=False))
+    Column("overbook", Integer, nullable=False, server_default="0"))
 
 leave = Table(
     "doctor_leave", metadata,   # LEAVE is a word of MySQL's

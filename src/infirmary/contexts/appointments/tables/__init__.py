@@ -65,7 +65,7 @@ schedule = Table(
     Column("version", Integer, nullable=False),
     Column("video", Boolean, nullable=False, server_default="1"),
     Column("most_per_day", Integer),
-    Column("overbook", Integer, nullable=False))
+    Column("overbook", Integer, nullable=False, server_default="0"))
 
 # One row for every five minutes of a doctor and of a patient. Whoever inserts it first has the time; nothing else
 # decides. In lane 0 is what was booked as usual; the further lanes of a doctor hold what is booked over it on purpose.
@@ -89,7 +89,7 @@ hold = Table(
     Column("ends_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("buffer_minutes", Integer, nullable=False))
+    Column("buffer_minutes", Integer, nullable=False, server_default="0"))
 
 appointment = Table(
     "appointment", metadata,
@@ -113,8 +113,8 @@ appointment = Table(
     Column("created_by", Id),
     Column("changed_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("buffer_minutes", Integer, nullable=False),
-    Column("lane", Integer, nullable=False),
+    Column("buffer_minutes", Integer, nullable=False, server_default="0"),
+    Column("lane", Integer, nullable=False, server_default="0"),
     Column("overbooked", EnumText(Overbooking)),
     Column("series_id", Id),
     Index("appointment_of_series", "series_id"),
