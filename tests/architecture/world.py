@@ -2,7 +2,7 @@
 
 Seen from the calling patient or doctor: `own` is the patient Alma (and each account's own things), `treated` is Teo,
 whom the calling doctor sees, and `other` is Bo, with whom neither has anything to do. `ward` is a child whose mother Alma is, and
-`former ward` somebody whose legal guardian she was until a moment ago.
+`former-ward` somebody whose legal guardian she was until a moment ago.
 """
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ from tests.serving import serving
 from .asks import Ask, Reply
 
 OWN, TREATED, OTHER = "own", "treated", "other"
-WARD, FORMER_WARD = "ward", "former ward"
+WARD, FORMER_WARD = "ward", "former-ward"
 PASSWORD = "three grey otters"
 PROVIDER = "harbour"
 PEOPLE = tuple(role for role in Role if role is not SERVICE)
@@ -145,7 +145,8 @@ class World:
         for whose in (TREATED, OTHER):
             self.accounts[whose] = await self.open_account(PATIENT, whose)
         await self.make_wards(register)
-        for whose in self.patients.keys() - {FORMER_WARD}:   # of whose visits nobody would be told
+        self.accounts[FORMER_WARD] = await self.open_account(PATIENT, FORMER_WARD)   # somebody is told of every visit
+        for whose in self.patients:
             await self.book(self.subject("", whose))
         await self.facts_arrive()
 
