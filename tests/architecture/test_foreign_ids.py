@@ -20,6 +20,7 @@ from .world import OTHER, OWN, TREATED, World
 
 OF = {PATIENT: OWN, DOCTOR: TREATED}   # whose things the caller may have
 PUBLIC = {PATIENT: {"doctor_id"}, DOCTOR: set[str]()}   # patients may name any doctor
+OWN_MAKING = {"client", "to"}   # ids that browser pages give themselves, and are known by within one visit's room
 
 
 async def foreign_ids(world: World) -> dict[str, UUID]:
@@ -55,7 +56,7 @@ async def test_ids_of_others_open_nothing(world: World, name: str, role: Any) ->
     ask = await MAKERS[name](operation, world, world.subject(role, OF[role]))
     foreign = {kind: value for kind, value in foreign.items() if kind not in PUBLIC[role]}
     before, wrong = world.kept(), list[str]()
-    known = set(places_for_ids(operation))
+    known = {(place, field) for place, field in places_for_ids(operation) if field not in OWN_MAKING}
 
     for place, field in sorted(known):
         for kind, value in foreign.items():

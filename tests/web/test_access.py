@@ -15,7 +15,9 @@ from infirmary.web.pages import (
     appoint,
     around,
     audit,
+    clients,
     desk,
+    desk_queue,
     desk_waitlist,
     diary,
     doctor,
@@ -41,6 +43,11 @@ MAY: dict[str, set[Role]] = {
     "/doctor/today": DOCTORS, "/doctor/queue": DOCTORS, "/doctor/visits/{visit_id}": DOCTORS,
     "/doctor/visits/{visit_id}/{deed}": DOCTORS, "/doctor/visits/{visit_id}/move": DOCTORS, "/doctor/book": DOCTORS,
     "/doctor/diary": DOCTORS, "/doctor/diary/events": DOCTORS, "/doctor/diary/hours": DOCTORS,
+    "/desk/diaries/{doctor_id}": DESK, "/desk/diaries/{doctor_id}/events": DESK, "/desk/diaries/{doctor_id}/hours": DESK,
+    "/diary/stream": DESK | DOCTORS, "/doctor/queue/call": DOCTORS,
+    "/desk/queue": DESK, "/desk/queue/line": DESK, "/desk/queue/call": DESK, "/desk/queue/new": DESK,
+    "/desk/queue/tokens/{token_id}/{deed}": DESK | DOCTORS, "/desk/queue/tokens/{token_id}/print": DESK,
+    "/desk/queue/screens": PLANNERS, "/desk/queue/screens/{display_id}/close": PLANNERS,
     "/doctor/hours": DOCTORS, "/doctor/hours/leave": DOCTORS, "/doctor/hours/leave/{leave_id}/end": DOCTORS,
     "/desk": DESK, "/desk/find": DESK, "/desk/arrivals": DESK, "/desk/register": DESK, "/desk/register/matches": DESK,
     "/desk/patients/{patient_id}": DESK, "/desk/patients/{patient_id}/edit": DESK,
@@ -64,7 +71,7 @@ MAY: dict[str, set[Role]] = {
     "/admin/staff": ADMINS, "/admin/staff/new": ADMINS, "/admin/staff/{staff_id}": ADMINS,
     "/admin/staff/{staff_id}/end": ADMINS,
     "/admin/accounts": ADMINS, "/admin/accounts/new": ADMINS, "/admin/accounts/{account_id}": ADMINS,
-    "/admin/accounts/{account_id}/{deed}": ADMINS, "/admin/accounts/{account_id}/second-factor/reset": ADMINS,
+    "/admin/accounts/{account_id}/{deed}": ADMINS,
     "/admin/accounts/{account_id}/sessions/end": ADMINS,
     "/admin/accounts/{account_id}/sessions/{session_id}/end": ADMINS,
     "/admin/mail": ADMINS, "/admin/mail/{mail_id}": ADMINS, "/admin/mail/{mail_id}/html": ADMINS,
@@ -76,12 +83,16 @@ MAY: dict[str, set[Role]] = {
                      "/doctor/moves/{plan_id}/visits/{visit_id}"), DOCTORS),
     **dict.fromkeys(("/desk/series/new", "/desk/series/{series_id}", "/desk/series/{series_id}/{deed}"), DESK),
     **dict.fromkeys(("/series/{series_id}", "/series/{series_id}/{deed}"), PATIENTS),
+    "/admin/clients": ADMINS, "/admin/clients/new": ADMINS, "/admin/clients/{client_id}": ADMINS,
+    "/admin/clients/revoke": ADMINS,
     "/audit": {ADMIN, AUDITOR},
 }
-MODULES = (accounts, admin, appoint, around, audit, desk, desk_waitlist, diary, doctor, guardians, hours, label, merging, moves, people, register, series, visits)
+MODULES = (accounts, admin, appoint, around, audit, clients, desk, desk_queue, desk_waitlist, diary, doctor, guardians, hours,
+           label, merging, moves, people, register, series, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
-UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "guardianship_id", "series_id")   # there is none in this hospital
-GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET"})
+UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "series_id", "guardianship_id", "client_id", "token_id",
+           "display_id")   # there is none in this hospital
+GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET" and not path.endswith("/stream")})
 POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
 
 
@@ -96,12 +107,10 @@ def address(path: str, hospital: Hospital) -> str:
     people = hospital.people
     known: dict[str, Any] = {
         "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id,
-        "staff_id": people.nurse.id,
-        "department_id": people.general.id, "account_id": people.account.id, "deed": "complete", "waiting_id": people.rosa.id, "context": "audit",
-        "leave_id": people.rosa.id, "delivery_id": people.rosa.id, "event_id": people.rosa.id, "mail_id": people.rosa.id,
-        "session_id": people.rosa.id, "contact_id": people.lan.id, "coverage_id": people.lan.id, "plan_id": people.lan.id, "series_id": people.lan.id, "guardianship_id": people.lan.id,
-        "other_id": people.lan.id}
-    asked = {**dict.fromkeys(("/desk/book", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(
+        "staff_id": people.nurse.id, "department_id": people.general.id, "account_id": people.account.id,
+        "deed": "complete", "context": "audit", "other_id": people.lan.id,
+        **dict.fromkeys((*UNKNOWN, "waiting_id", "leave_id", "delivery_id", "event_id", "session_id"), people.rosa.id)}
+    asked = {**dict.fromkeys(("/desk/book", "/desk/queue/new", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(
         ("/desk/moves", "/doctor/moves"), f"?doctor_id={people.okafor.id}&from=2027-03-01T00:00:00Z&to=2027-03-02T00:00:00Z")}
     return path.format(**known) + asked.get(path, "")
 

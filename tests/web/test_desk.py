@@ -59,7 +59,7 @@ async def test_other_visits_stand_in_a_rail_coming_and_past(hospital: Hospital) 
     people = hospital.people
     await hospital.book(people.rosa, people.brennan, people.booked.starts_at + timedelta(days=3))
     page = await hospital.desk.open(f"/desk?patient={people.rosa.id}")
-    assert "Other visits Book Alt B Thu 4 Mar 09:00 Dr Niamh Brennan, General medicine Booked" in page.words
+    assert "Other visits Take a number Alt T Book Alt B Thu 4 Mar 09:00 Dr Niamh Brennan, General medicine Booked" in page.words
 
 
 async def test_who_is_expected_and_who_waits_are_the_next_arrivals(hospital: Hospital) -> None:

@@ -30,6 +30,7 @@ from infirmary.web import forms
 from infirmary.web.menu import N_
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import slot_of, slot_value, told
+from infirmary.web.typed import an_id
 
 from .desk import search
 from .doctor import own_id
@@ -98,8 +99,8 @@ def _frame(page: Page) -> dict[str, Any]:
 
 @pages.get("/desk/leave", roles=LEAVERS)
 async def everybody(page: Page) -> Response[Any]:
-    if page.query.get("doctor_id"):
-        return page.redirect(f"{LEAVE}/{page.query['doctor_id']}")
+    if doctor_id := an_id(page.query.get("doctor_id", "")):
+        return page.redirect(f"{LEAVE}/{doctor_id}")
     hits, doctors, plans = await asyncio.gather(
         page.ask(Appointments).under_leave(page.caller), all_doctors(page), page.ask(Appointments).plans(page.caller, limit=12))
     return await page.render(
