@@ -29,7 +29,7 @@ from .nonsense import BREAKOUT, MARK, TEXTS
 
 HOSTILE = f"{MARK}{BREAKOUT}&amp;{{{{7*7}}}}"
 SENT = tuple(text for text in TEXTS if len(text) < 2_000)[:40]
-ENDLESS = "/notifications/stream"
+ENDLESS = "/stream"
 _NAMES = re.compile(r"""query(?:\.get\(|\[)"(\w+)"|\bname="(\w+)\"""")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +49,7 @@ async def say_hostile_things(world: World) -> None:
         now = await staff.department(ROOT, department_id)
         await staff.replace_department(ROOT, department_id, DepartmentForm(
             name=f"{HOSTILE} {now.name}", location=HOSTILE, accepts_first=True), now.version)
-    for doctor_id in world.doctors.values():
+    for doctor_id in {*world.doctors.values()}:
         now_doctor = await staff.doctor(ROOT, doctor_id)
         await staff.amend_doctor(ROOT, doctor_id, AmendDoctor(
             given_name=HOSTILE, family_name=HOSTILE, specialty=HOSTILE, room=HOSTILE), now_doctor.version)
@@ -63,9 +63,9 @@ async def say_hostile_things(world: World) -> None:
         await patients.replace(ROOT, patient_id, Demographics(
             given_name=HOSTILE, family_name=HOSTILE, birth_date=date(1980, 1, 1), address=HOSTILE,
             phone="+353 1 234 5678", email=f"{'x' * 10}'\"{MARK}@home.test"), now_patient.version)
-        account = world.accounts[{OWN: PATIENT}.get(whose, whose)]
-        now_account = await world.house.ask(Identity).account(ROOT, account.id)
-        await world.house.ask(Identity).amend_account(ROOT, account.id, AmendAccount(name=HOSTILE), now_account.version)
+        if account := world.accounts.get({OWN: PATIENT}.get(whose, whose)):
+            now_account = await world.house.ask(Identity).account(ROOT, account.id)
+            await world.house.ask(Identity).amend_account(ROOT, account.id, AmendAccount(name=HOSTILE), now_account.version)
         doctor_id = world.doctors[OTHER if whose == OTHER else OWN]
         for minute in (0, 20, 40):
             booked = await appointments.book(ROOT, BookAppointment(
@@ -100,7 +100,7 @@ def addresses(world: World, role: str) -> list[str]:
     known = ids(world, role)
     return [re.sub(r"{(\w+)(:\w+)?}", lambda found: str(known.get(found[1], new_id())), path)
             for pages in PAGES for verb, path, roles in pages.paths
-            if verb == "GET" and path != ENDLESS and (roles is None or (role and Role(role) in roles))]
+            if verb == "GET" and not path.endswith(ENDLESS) and (roles is None or (role and Role(role) in roles))]
 
 
 def faults(answer: Answer, what: str) -> list[str]:
@@ -131,7 +131,7 @@ async def test_pages_answer_nonsense_in_their_address(world: World, visitors: di
     for address in addresses(world, role):
         together = [*(urlencode(dict.fromkeys(names, text)) for text in SENT[::3]),
                     "%ff=%ff", "%00=%00&q=%00", "q=%ed%a0%80"]
-        alone = [f"{name}={quote(text)}" for name in names for text in (HOSTILE, "x")]
+        alone = [f"{name}={quote(HOSTILE)}" for name in names]
         for query in [*together, *alone]:
             wrong += faults(await visitors[role].ask("GET", f"{address}?{query}"), f"{role} {address}?{query[:150]}")
     assert not wrong

@@ -226,7 +226,8 @@ async def book(page: Page) -> Response[Any]:
     if slot is None:
         raise NotFound
     body = BookAppointment(patient_id=page.patient_id, doctor_id=slot[0], starts_at=slot[1], reason=reason,
-                           mode=Mode.VIDEO if page.form.get("mode") == Mode.VIDEO else Mode.IN_PERSON, hold_id=an_id(page.form.get("hold", "")))
+                           mode=Mode.VIDEO if page.form.get("mode") == Mode.VIDEO else Mode.IN_PERSON,
+                           hold_id=an_id(page.form.get("hold", "")))
     try:
         with changed(key=key):   # the form sent twice is one visit
             made = await page.ask(Appointments).book(page.caller, body)

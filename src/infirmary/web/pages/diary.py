@@ -111,8 +111,8 @@ async def events(page: Page) -> Response[Any]:
     if end <= start:
         return page.json([])
     visits, slots, leaves = await _between(page, start, end)
-    return page.json([*(_visit(page, of, one) for one in visits), *(_break(page, one) for one in visits if _is_kept(one)), *(_free(page, of, one) for one in slots),
-                      *(_away(page, of, one, start, end) for one in leaves)])
+    return page.json([*(_visit(page, of, one) for one in visits), *(_break(page, one) for one in visits if _is_kept(one)),
+                      *(_free(page, of, one) for one in slots), *(_away(page, of, one, start, end) for one in leaves)])
 
 
 @pages.get("/diary/stream", roles=[DOCTOR, *ROLES], background=True)
@@ -149,8 +149,8 @@ def _visit(page: Page, of: Whose, one: Appointment) -> dict[str, Any]:
              Status.IN_PROGRESS: "With doctor", Status.COMPLETED: "Completed", Status.NO_SHOW: "No-show"}
     return {"id": str(one.id), "title": one.patient_name, "start": _wall(page, one.starts_at),
             "end": _wall(page, one.ends_at), "url": f"{of.visits}/{one.id}", "tone": tone, "icon": icon,
-            "word": ", ".join([page.language.gettext(words[one.status]), *([over] if over else [])]), **({"over": True} if over else {}),
-            "version": one.version,
+            "word": ", ".join([page.language.gettext(words[one.status]), *([over] if over else [])]),
+            **({"over": True} if over else {}), "version": one.version,
             "editable": one.status in MOVABLE}
 
 
@@ -175,7 +175,8 @@ def _away(page: Page, of: Whose, one: Leave, start: datetime, end: datetime) -> 
     leave = page.language.gettext("Leave")
     return {"id": f"leave-{one.id}", "title": f"{leave}: {one.reason}" if one.reason and of.own else leave,
             "start": _wall(page, max(one.starts_at, start)), "end": _wall(page, min(one.ends_at, end)),
-            **({"url": "/doctor/hours#leave"} if of.own else {}), "tone": "leave", "icon": "beach", "word": leave, "editable": False}
+            **({"url": "/doctor/hours#leave"} if of.own else {}), "tone": "leave", "icon": "beach", "word": leave,
+            "editable": False}
 
 
 @pages.get("/doctor/diary/hours", roles=[DOCTOR])

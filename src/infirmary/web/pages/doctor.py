@@ -138,7 +138,8 @@ async def _desk(page: Page, queue: Queue, one: Appointment | None, *, show: str,
                    for before, step in zip([None, *steps], steps, strict=False)]
         context = {"patient": patient, "history": history[::-1], "past": past[:PAST],
                    "coming": [other for other in coming if other.status in LIVE],
-                   "deeds": deeds.open_to(page, one), "join_href": video_href(one, page.now), "since": _minutes(page, one.changed_at)}
+                   "deeds": deeds.open_to(page, one), "join_href": video_href(one, page.now),
+                   "since": _minutes(page, one.changed_at)}
     return await page.render("doctor/today.html", status=status, here=TODAY, queue=queue, visit=one, show=show,
                              chosen=str(one.id) if one else "", ask=ask, refusal=refusal, errors=errors or {}, **context)
 

@@ -89,8 +89,10 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
         values = {**(values or {}), "version": str(hours.version)}
     standing = await asyncio.gather(*(_standing(page, one, whose.doctor_id) for one in leaves))
     return await page.render(
-        "desk/leave_of.html" if whose.here == LEAVE else "doctor/hours.html", status=status or (refusal.status if refusal else 200), here=whose.here, base=whose.base,
-        search=search(page) if whose.here == LEAVE else None, doctor=doctor, hit=hit, weekdays=_weekdays(page), rows=rows, values=values or {}, errors=errors or {}, changed=changed,
+        "desk/leave_of.html" if whose.here == LEAVE else "doctor/hours.html",
+        status=status or (refusal.status if refusal else 200), here=whose.here, base=whose.base,
+        search=search(page) if whose.here == LEAVE else None, doctor=doctor, hit=hit, weekdays=_weekdays(page), rows=rows,
+        values=values or {}, errors=errors or {}, changed=changed,
         refusal=said or (told(refusal) if refusal and not errors else None),
         leaves=[{"leave": one, "words": leave_words(page, one.starts_at, one.ends_at), "standing": hit.count,
                  "href": moves_href(page, hit)} for one, hit in zip(leaves, standing, strict=True)])

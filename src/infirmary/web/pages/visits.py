@@ -98,7 +98,8 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
                for before, step in zip([None, *steps], steps, strict=False)]
     return await page.render(
         "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one,
-        history=history[::-1], over=overbooked(one, page.language.gettext), patient=await _patient(page, one), deeds=deeds.open_to(page, one),
+        history=history[::-1], over=overbooked(one, page.language.gettext), patient=await _patient(page, one),
+        deeds=deeds.open_to(page, one),
         ask=ask or page.query.get("ask", ""),
         back=forms.back(page, ""), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)

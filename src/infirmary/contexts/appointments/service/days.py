@@ -21,7 +21,8 @@ from infirmary.kernel.database.errors import UniqueViolation
 
 
 class Limit(NamedTuple):
-    """At most so many visits of this doctor may begin from `since` until `until`, `own` not counted; holds that last at `now` are."""
+    """At most so many visits of this doctor may begin from `since` until `until`; `own` is not counted, holds that last at
+    `now` are."""
 
     doctor_id: UUID
     since: datetime
