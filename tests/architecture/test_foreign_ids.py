@@ -67,7 +67,7 @@ async def test_ids_of_others_open_nothing(world: World, name: str, role: Any) ->
             if ask.listing and not hidden:
                 twin = await world.send(tried.twin(), token)
                 hidden = reply.json.get("items") == [] and reply.told == twin.told
-            harmless = reply.status in (400, 403, 404, 409, 422) or (operation.verb == "GET" and reply.status == 200)
+            harmless = reply.status in (400, 401, 403, 404, 409, 422) or (operation.verb == "GET" and reply.status == 200)
             if not (hidden if fitting else harmless):
                 wrong.append(f"{kind} as {field} in the {place}: {reply.status} {reply.body[:200]!r}")
             wrong += [f"{kind} as {field} in the {place} tells {word!r}" for word in world.hidden_from(role)

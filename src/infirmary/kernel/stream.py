@@ -18,11 +18,11 @@ LASTS = 600.0       # seconds; then browsers come again, with a token that is st
 
 
 async def changes(look: Callable[[], Awaitable[T]], tell: Callable[[T | None, T], bytes],
-                  woken: asyncio.Event | None = None, *, looks_every: float = LOOKS_EVERY,
-                  lasts: float = LASTS) -> AsyncIterator[bytes]:
+                  woken: asyncio.Event | None = None, *, looks_every: float | None = None,
+                  lasts: float | None = None) -> AsyncIterator[bytes]:
     """What `tell` makes of what was seen before (None at first) and now; empty: nothing. `woken`: look at once."""
     woken, now, seen = woken or asyncio.Event(), asyncio.get_running_loop().time, None
-    until, silent_since = now() + lasts, now()
+    until, silent_since = now() + (lasts or LASTS), now()
     while now() < until:
         try:
             before, seen = seen, await look()
@@ -33,7 +33,7 @@ async def changes(look: Callable[[], Awaitable[T]], tell: Callable[[T | None, T]
             yield said
             silent_since = now()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(looks_every):
+            async with asyncio.timeout(looks_every or LOOKS_EVERY):
                 await woken.wait()
         woken.clear()   # before looking: what is written meanwhile is seen the next time
 

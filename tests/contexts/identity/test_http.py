@@ -61,7 +61,7 @@ async def test_refusals_carry_what_oauth_clients_look_for(browser: Browser) -> N
     await browser.door.registers()
     status, refused, _ = await browser.token(grant_type="password", username="ada@example.test", password="wrong")
     assert (status, refused["error"]) == (401, "invalid_grant")
-    status, refused, _ = await browser.token(grant_type="client_credentials")
+    status, refused, _ = await browser.token(grant_type="implicit")
     assert (status, refused["error"]) == (422, "unsupported_grant_type")
     status, refused, _ = await browser.token(grant_type="password")
     assert (status, refused["error"], [one["field"] for one in refused["errors"]]) == (

@@ -139,7 +139,7 @@ async def test_the_account_shows_when_somebody_last_signed_in_and_no_if_match_go
     assert (now.last_sign_in_at, now.version) == (door.clock.now(), 1)
 
 
-@pytest.mark.parametrize("grant", ["", "authorization_code", "client_credentials", "PASSWORD"])
+@pytest.mark.parametrize("grant", ["", "authorization_code", "CLIENT_CREDENTIALS", "PASSWORD"])
 async def test_other_grants_are_refused_as_oauth_says(door: Door, grant: str) -> None:
     with pytest.raises(UnsupportedGrant) as refused:
         await door.ask.token(NOBODY, TokenRequest(grant_type=grant))
