@@ -59,9 +59,9 @@ def gaps() -> list[str]:
     """What keeps the matrix from being complete, and what to do about it."""
     found = [f"{name} has no row in access_matrix.toml: decide which roles may do it, and how far they reach"
              for name in OPERATIONS.keys() - MATRIX.keys()]
-    found += [f"{name} has no request maker in requests.py: write how to ask for it"
+    found += [f"{name} has no request maker in requests/: write how to ask for it"
               for name in OPERATIONS.keys() - MAKERS.keys()]
-    found += [f"{name} is no operation (any more): take it out of access_matrix.toml and requests.py"
+    found += [f"{name} is no operation (any more): take it out of access_matrix.toml and requests/"
               for name in (MATRIX.keys() | MAKERS.keys()) - OPERATIONS.keys()]
     known = {*map(str, Role), "people", "anyone"}
     found += [f"{name}: {role} = {reach!r} is no role or no reach" for name, row in MATRIX.items()

@@ -41,8 +41,8 @@ async def test_it_answers_as_the_matrix_says(judge: Judge, name: str) -> None:
 @pytest.mark.parametrize(("missing", "said"), [
     (MATRIX,
      "appointments.book has no row in access_matrix.toml: decide which roles may do it, and how far they reach"),
-    (MAKERS, "appointments.book has no request maker in requests.py: write how to ask for it"),
-    (OPERATIONS, "appointments.book is no operation (any more): take it out of access_matrix.toml and requests.py")])
+    (MAKERS, "appointments.book has no request maker in requests/: write how to ask for it"),
+    (OPERATIONS, "appointments.book is no operation (any more): take it out of access_matrix.toml and requests/")])
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, missing: dict[str, object], said: str) -> None:
     monkeypatch.delitem(missing, "appointments.book")
     assert gaps() == [said]
