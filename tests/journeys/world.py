@@ -1,6 +1,7 @@
 """Where a journey happens. The story is the same in one process and against separate ones."""
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,20 +16,20 @@ from infirmary.settings import Settings
 
 
 @dataclass(kw_only=True)
-class World:
+class World(ABC):
     settings: Settings
     clock: Clock
     ask: Callable[[type[Any]], Any]
     day: datetime     # the midnight with which the day of all visits begins, in the hospital's own zone
     mark: str = ""    # in names that must be the only ones of their kind, where others are at work too
 
+    @abstractmethod
     async def facts_arrive(self) -> None:
         """Everything announced so far has had its effects."""
-        raise NotImplementedError
 
+    @abstractmethod
     def day_comes(self, at: datetime) -> None:
         """It is the day of the visits, and this is the time."""
-        raise NotImplementedError
 
     @property
     def _ring(self) -> KeyRing:
