@@ -35,7 +35,7 @@ async def place_now(page: Page) -> Response[Any]:
     return await _linked(page, "_place.html", mine=page.ask(Appointments).my_place)
 
 
-async def _linked(page: Page, template: str, **asked: Callable[[Caller, str], Awaitable[object]]) -> Response[Any]:
+async def _linked(page: Page, template: str, **asked: Callable[[Caller, str], Awaitable[Any]]) -> Response[Any]:
     """What the link opens, under these names; or that it opens nothing any more."""
     secret: str = page.request.path_params["secret"]
     try:
