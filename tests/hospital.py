@@ -72,6 +72,13 @@ def token(settings: Settings, *roles: Role, patient_id: UUID | None = None, doct
                        roles=[role.value for role in roles], subjects=subjects)
 
 
+def zone_at(hour: int) -> str:
+    """A zone somewhere on earth where it is this hour now: what is booked for later today can be lived today, at whatever
+    hour the tests run, without anybody's clock being moved."""
+    east = (hour - datetime.now(UTC).hour + 11) % 24 - 11
+    return f"Etc/GMT{-east:+d}" if east else "Etc/GMT"
+
+
 def free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,12 +9,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.hospital import free_port
+from tests.hospital import free_port, zone_at
 from tests.provider import real
 from tests.provider.lying import a_secret_in
 
@@ -25,15 +26,16 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 PASSWORD = "infirmary-demo-1"
+MORNING = 10   # o'clock: some have been seen, some wait, and there is time left today
 PROVIDER_PORT = free_port()   # of the provider of OpenID Connect: there while a test runs one
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
 @contextlib.contextmanager
 def demo_hospital(folder: Path, **more: str) -> Iterator[str]:
-    """`infirmary demo`, as an operator starts it, with these settings; yields its address."""
+    """`infirmary demo`, as an operator starts it, with these settings, where it is morning; yields its address."""
     port = free_port()
-    environment = {**os.environ, "INFIRMARY_LOG_LEVEL": "warning", **more}
+    environment = {**os.environ, "INFIRMARY_LOG_LEVEL": "warning", "INFIRMARY_HOSPITAL__ZONE": zone_at(MORNING), **more}
     process = subprocess.Popen([sys.executable, "-m", "infirmary", "demo", "--port", str(port), "--data", str(folder)],
                                env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     base = f"http://127.0.0.1:{port}"
@@ -102,6 +104,11 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(lambda url: "/sign-in" not in url)
         return self.page
+
+    def day_ahead(self, days: int) -> date:
+        """From today on, where the hospital is; for a doctor, whose diary says so."""
+        today = str(self.open("/doctor/diary").locator("[data-diary]").get_attribute("data-date"))
+        return date.fromisoformat(today) + timedelta(days=days)
 
     def axe(self, *rules: str) -> list[str]:
         """What axe finds: A, AA, 2.2 and best practice; or by these rules alone."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -15,9 +14,9 @@ Visit = Callable[..., Visitor]
 
 
 def test_arrow_keys_move_a_visit_and_whoever_looks_at_the_diary_sees_it(visit: Visit) -> None:
-    day = (datetime.now(UTC) + timedelta(days=4)).date()
     doctor, desk = visit(), visit()
     doctor.sign_in("doctor@demo.test")
+    day = doctor.day_ahead(4)
     page = doctor.open(f"/doctor/diary?date={day}")
     event = page.locator(".fc-event:has([data-tone=''])").first
     event.wait_for()

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -95,7 +94,7 @@ def test_a_question_opens_over_the_page_and_escape_leaves_it(visit: Visit) -> No
 def test_the_diary_moves_a_visit_by_keyboard_and_offers_undo(visit: Visit) -> None:
     visitor = visit()
     visitor.sign_in("doctor@demo.test")
-    page = visitor.open(f"/doctor/diary?date={(datetime.now(UTC) + timedelta(days=4)).date()}")
+    page = visitor.open(f"/doctor/diary?date={visitor.day_ahead(4)}")
     booked = page.locator(".fc-event:has([data-tone='free'])")
     booked.first.wait_for()
     free = booked.last.locator("b").inner_text()

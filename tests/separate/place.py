@@ -30,7 +30,7 @@ from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
 from infirmary.run.up import Plan, environment
 from infirmary.settings import Settings
-from tests.hospital import free_port
+from tests.hospital import free_port, zone_at
 from tests.provider.lying import CLIENT, a_secret_in
 from tests.services import Services, missing, services
 
@@ -41,17 +41,11 @@ PROVIDER_PORT = free_port()   # where those who test signing in with a provider 
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 
 
-def early_zone() -> str:
-    """Where it is two o'clock in the morning now."""
-    east = (EARLY - datetime.now(UTC).hour + 11) % 24 - 11
-    return f"Etc/GMT{-east:+d}" if east else "Etc/GMT"
-
-
 @contextmanager
 def a_place(*, database: str = "postgresql", replicas: int) -> Iterator[tuple[Services, ZoneInfo]]:
     if reason := missing(database):
         pytest.skip(reason)
-    zone = early_zone()
+    zone = zone_at(EARLY)
     with TemporaryDirectory() as folder, services(replicas=replicas, database=database, environment={
             "INFIRMARY_HOSPITAL__ZONE": zone, "INFIRMARY_OIDC__HARBOUR__NAME": "Harbour ID",
             "INFIRMARY_OIDC__HARBOUR__ISSUER": f"http://127.0.0.1:{PROVIDER_PORT}",

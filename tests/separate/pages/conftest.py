@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import CHROMIUM, chromium, visit
+from tests.browser.conftest import CHROMIUM, MORNING, chromium, visit
+from tests.hospital import zone_at
 from tests.services import missing, services
 
 __all__ = ["visit"]
@@ -19,7 +20,7 @@ def base() -> Iterator[str]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     if reason := missing():
         pytest.skip(reason)
-    with services(replicas=2, demo=True) as place:
+    with services(replicas=2, demo=True, environment={"INFIRMARY_HOSPITAL__ZONE": zone_at(MORNING)}) as place:
         yield place.base
 
 
