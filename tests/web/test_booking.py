@@ -115,3 +115,11 @@ async def test_all_that_is_in_the_way_is_listed_and_leads_to_ones_own_other_visi
     assert "You have another visit from 08:00 to 08:20." in refused.words
     assert refused.links["Open it"] == f"/visits/{theirs.id}"
     assert "Nothing was booked. These are the nearest free times:" in refused.words
+
+
+async def test_times_at_which_the_patient_has_another_visit_are_not_offered(hospital: Hospital) -> None:
+    people, rosa = hospital.people, hospital.visitor(PATIENT)
+    await hospital.book(people.rosa, people.okafor, WEDNESDAY)
+    value = slot_value(people.brennan.id, WEDNESDAY)
+    assert value not in (await times(rosa, hospital)).text
+    assert value in (await times(somebody_else(hospital), hospital)).text

@@ -22,6 +22,16 @@ async def slots(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"doctor_id": of.doctor_id, "from": now, "to": now + timedelta(days=2)}}
 
 
+@asks("appointments.slots_for", about=PERSONS)
+async def slots_for(world: World, of: Subject) -> dict[str, Any]:
+    return {**await slots(world, of), "path": {"patient_id": of.patient_id}}
+
+
+@asks("appointments.earliest_for", about=PERSONS)
+async def earliest_for(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"patient_id": of.patient_id}}
+
+
 @asks("appointments.book", about=PERSONS)
 async def book(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"patient_id": of.patient_id, "doctor_id": of.doctor_id, "starts_at": world.free_time(),

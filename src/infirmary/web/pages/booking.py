@@ -63,7 +63,7 @@ class DayChoice(Struct, frozen=True):
 @pages.get("/book", roles=[PATIENT])
 async def who(page: Page) -> Response[Any]:
     zone, q = page.settings.hospital.tz, page.query.get("q", "").strip()[:100]
-    openings = await page.ask(Appointments).earliest(page.caller)
+    openings = await page.ask(Appointments).earliest_for(page.caller, page.patient_id)
     icons = {one.id: one.icon for one in (await page.ask(Staff).departments(page.caller)).items}
     chosen = an_id(page.query.get("department", ""))
     if chosen is not None and (doctors := [one for one in openings if one.department_id == chosen]):
@@ -100,7 +100,7 @@ async def when(page: Page) -> Response[Any]:
 async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | None, day: date | None = None,
                  moving: Any = None, refusal: Told | None = None, status: int = 200) -> Response[Any]:
     """The free times, a fortnight at a time; the day chosen, else the first with something free."""
-    openings = [one for one in await page.ask(Appointments).earliest(page.caller)
+    openings = [one for one in await page.ask(Appointments).earliest_for(page.caller, page.patient_id)
                 if one.doctor_id == doctor_id or (doctor_id is None and one.department_id == department_id)]
     if not openings:
         raise NotFound
@@ -110,7 +110,8 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
     first = max(page.today, wanted - timedelta(days=3)) if not page.query.get("from") else first
     start = datetime(first.year, first.month, first.day, tzinfo=page.settings.hospital.tz)
     about = {"doctor_id": doctor_id} if doctor_id else {"department_id": department_id}
-    slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS), **about)).items
+    slots = (await page.ask(Appointments).slots_for(page.caller, page.patient_id, from_=start,
+                                                    to=start + timedelta(days=DAYS), **about)).items
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
@@ -201,7 +202,7 @@ async def _confirmation(page: Page, value: str, *, key: str, held: Held | None =
     slot = slot_of(value)
     if held is not None and slot != (held.doctor_id, held.starts_at):
         raise NotFound
-    opening = next((one for one in await page.ask(Appointments).earliest(page.caller)
+    opening = next((one for one in await page.ask(Appointments).earliest_for(page.caller, page.patient_id)
                     if slot and one.doctor_id == slot[0]), None)
     if slot is None or opening is None:
         raise NotFound

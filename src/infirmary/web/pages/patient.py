@@ -35,7 +35,7 @@ async def home(page: Page) -> Response[Any]:
     patient = await page.ask(Patients).patient(page.caller, page.patient_id)
     visits = [shown(page, one) for one in await coming(page)]
     news = (await page.ask(Notifications).notifications(page.caller, limit=NEWS)).items
-    openings = await page.ask(Appointments).earliest(page.caller)
+    openings = await page.ask(Appointments).earliest_for(page.caller, page.patient_id)
     return await page.render(
         "patient_home.html", here="/home", given_name=patient.given_name, next_visit=visits[0] if visits else None,
         later=visits[1:4], choices=[doctor_choice(one, page.settings.hospital.tz) for one in openings[:3]],

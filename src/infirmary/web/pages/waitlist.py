@@ -53,7 +53,7 @@ async def join_form(page: Page) -> Response[Any]:
 async def _form(page: Page, values: dict[str, str], *, errors: dict[str, str] | None = None, refusal: Told | None = None,
                 status: int = 200) -> Response[Any]:
     doctor_id, department_id = an_id(values.get("doctor", "")), an_id(values.get("department", ""))
-    about = next((one for one in await page.ask(Appointments).earliest(page.caller)
+    about = next((one for one in await page.ask(Appointments).earliest_for(page.caller, page.patient_id)
                   if doctor_id == one.doctor_id or (doctor_id is None and department_id == one.department_id)), None)
     if about is None:
         raise NotFound

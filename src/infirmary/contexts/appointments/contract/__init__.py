@@ -21,6 +21,7 @@ from .visits import (
     BOOKING_ANEW,
     DESK,
     ON_THE_DAY,
+    PATIENTS,
     STEPS,
     Appointment,
     Because,
@@ -66,11 +67,21 @@ class Appointments(MovePlans, QueueContract, CalendarFeeds, RecurringVisits, Vid
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
                     department_id: UUID | None = None) -> Slots:
-        """Free slots of a doctor or a department, at most 62 days at a time; the past is left out."""
+        """Free slots of a doctor or a department, at most 62 days at a time; the past is left out. Patients are not offered
+        times at which they have another visit."""
+
+    @get("/slots/for/{patient_id}", allow=PATIENTS, refuses=[NotFound])
+    async def slots_for(self, caller: Caller, patient_id: UUID, from_: Instant, to: Instant, doctor_id: UUID | None = None,
+                        department_id: UUID | None = None) -> Slots:
+        """Those that this patient can take: without the times of their visits, with the time that is held for them."""
 
     @get("/slots/earliest", allow={ANYONE: ANY})
     async def earliest(self, caller: Caller, department_id: UUID | None = None) -> list[Opening]:
         """Every doctor with the next free time, soonest first."""
+
+    @get("/slots/earliest/for/{patient_id}", allow=PATIENTS, refuses=[NotFound])
+    async def earliest_for(self, caller: Caller, patient_id: UUID, department_id: UUID | None = None) -> list[Opening]:
+        """The same, of the times that this patient can take."""
 
     @post("/slots/hold", status=201, allow=BOOKERS, refuses=BOOKING_ANEW)
     async def hold(self, caller: Caller, body: HoldSlot) -> Held:

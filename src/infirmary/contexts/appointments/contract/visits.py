@@ -252,6 +252,7 @@ class TooEarly(Refusal):
 
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
+PATIENTS = {PATIENT: OWN, **DESK}
 ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 BOOKING = [TimeIsTaken, DayIsFull, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered]
 BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]

@@ -146,9 +146,9 @@ def open_times(schedule: Schedule, since: int, until: int, zone: ZoneInfo) -> li
 
 
 def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, busy: AbstractSet[int] = frozenset(),
-         minutes: int | None = None, *, leave: bool = True) -> Iterator[Slot]:
+         minutes: int | None = None, *, theirs: AbstractSet[int] = frozenset(), leave: bool = True) -> Iterator[Slot]:
     """The times that patients are offered and that begin in [since, until), without those that touch a busy grain, the
-    break after them included.
+    break after them included; or, the break left aside, one of `theirs`, at which the patient is busy.
 
     They lie `visit_minutes` + `buffer_minutes` apart from the start of each opening. `minutes`: places on the same
     grid for a visit of another length. Without `leave`: as if the doctor were never away.
@@ -162,6 +162,8 @@ def free(schedule: Schedule, since: datetime, until: datetime, zone: ZoneInfo, b
         skipped = max(0, -((piece.begins - first) // step))
         for begins in range(piece.begins + skipped * step, min(piece.ends - length + 1, last), step):
             if busy and not busy.isdisjoint(range(begins // GRAIN, -(-(begins + length + rest) // GRAIN))):
+                continue
+            if theirs and not theirs.isdisjoint(range(begins // GRAIN, -(-(begins + length) // GRAIN))):
                 continue
             if not away or not _touching(away, begins, begins + length):
                 starts_at = instant(begins)
@@ -190,9 +192,9 @@ def location(schedule: Schedule, at: datetime, zone: ZoneInfo) -> str | None:
 
 
 def nearest(schedule: Schedule, wanted: datetime, minutes: int | None, now: datetime, zone: ZoneInfo,
-            busy: AbstractSet[int], within: timedelta) -> list[Slot]:
+            busy: AbstractSet[int], within: timedelta, theirs: AbstractSet[int] = frozenset()) -> list[Slot]:
     """The free times nearest to the one wanted, the nearest first."""
-    found = free(schedule, max(now, wanted - within), wanted + within, zone, busy, minutes)
+    found = free(schedule, max(now, wanted - within), wanted + within, zone, busy, minutes, theirs=theirs)
     return sorted(found, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
 
 

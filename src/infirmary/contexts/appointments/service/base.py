@@ -104,8 +104,9 @@ async def busy_grains(reading: Reading, resources: Iterable[UUID], since: dateti
 
 async def busy_times(reading: Reading, schedules: Collection[Schedule], since: datetime, until: datetime, zone: ZoneInfo, *,
                      now: datetime, patient_id: UUID | None = None) -> defaultdict[UUID, set[int]]:
-    """Their busy grains; all of a day is busy when the doctor takes no more visits on it."""
-    found = await busy_grains(reading, [one.doctor_id for one in schedules], since, until, now=now, patient_id=patient_id)
+    """Their busy grains, and the patient's; all of a day is busy when the doctor takes no more visits on it."""
+    found = await busy_grains(reading, [*(one.doctor_id for one in schedules), *([patient_id] if patient_id else [])],
+                              since, until, now=now, patient_id=patient_id)
     for doctor_id, days in (await full_days(reading, schedules, since, until, zone, now=now,
                                             patient_id=patient_id)).items():
         found[doctor_id].update(*days)

@@ -31,7 +31,7 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import Refusal
 
-from .base import Base, busy_grains, busy_times
+from .base import Base, busy_times
 from .days import full_days
 
 LOOKED_AROUND = (2, 14, 62)   # days; most find time soon, and the rest need not be read for them
@@ -110,9 +110,8 @@ class Instead(Base):
             async with self.db.reading() as reading:
                 around = wanted - within, wanted + within
                 busy = await busy_times(reading, [schedule], *around, self.zone, now=now, patient_id=patient_id)
-                theirs = await busy_grains(reading, [patient_id], *around, now=now, patient_id=patient_id)
             found = hours.nearest(schedule, wanted, minutes, now, self.zone,
-                                  busy[schedule.doctor_id] | theirs[patient_id], within)
+                                  busy[schedule.doctor_id], within, busy[patient_id])
             if len(found) == hours.SHOWN:
                 break
         return found
