@@ -30,6 +30,7 @@ from infirmary.web.pages import (
     people,
     register,
     series,
+    series_new,
     visits,
 )
 
@@ -81,14 +82,15 @@ MAY: dict[str, set[Role]] = {
                      "/desk/moves/{plan_id}/{deed}", "/desk/moves/{plan_id}/visits/{visit_id}"), PLANNERS),
     **dict.fromkeys(("/doctor/moves", "/doctor/moves/{plan_id}", "/doctor/moves/{plan_id}/{deed}",
                      "/doctor/moves/{plan_id}/visits/{visit_id}"), DOCTORS),
-    **dict.fromkeys(("/desk/series/new", "/desk/series/{series_id}", "/desk/series/{series_id}/{deed}"), DESK),
-    **dict.fromkeys(("/series/{series_id}", "/series/{series_id}/{deed}"), PATIENTS),
+    **dict.fromkeys(("/desk/series/new", "/desk/series/{series_id}", "/desk/series/{series_id}/move",
+                     "/desk/series/{series_id}/cancel"), DESK),
+    **dict.fromkeys(("/book/series", "/series/{series_id}", "/series/{series_id}/move", "/series/{series_id}/cancel"), PATIENTS),
     "/admin/clients": ADMINS, "/admin/clients/new": ADMINS, "/admin/clients/{client_id}": ADMINS,
     "/admin/clients/revoke": ADMINS,
     "/audit": {ADMIN, AUDITOR},
 }
 MODULES = (accounts, admin, appoint, around, audit, clients, desk, desk_queue, desk_waitlist, diary, doctor, guardians, hours,
-           label, merging, moves, people, register, series, visits)
+           label, merging, moves, people, register, series, series_new, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
 UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "series_id", "guardianship_id", "client_id", "token_id",
            "display_id")   # there is none in this hospital
@@ -110,7 +112,8 @@ def address(path: str, hospital: Hospital) -> str:
         "staff_id": people.nurse.id, "department_id": people.general.id, "account_id": people.account.id,
         "deed": "complete", "context": "audit", "other_id": people.lan.id,
         **dict.fromkeys((*UNKNOWN, "waiting_id", "leave_id", "delivery_id", "event_id", "session_id"), people.rosa.id)}
-    asked = {**dict.fromkeys(("/desk/book", "/desk/queue/new", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(
+    asked = {"/book/series": f"?slot={people.okafor.id}|2027-03-03T09:00:00Z", **dict.fromkeys(
+        ("/desk/book", "/desk/queue/new", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(
         ("/desk/moves", "/doctor/moves"), f"?doctor_id={people.okafor.id}&from=2027-03-01T00:00:00Z&to=2027-03-02T00:00:00Z")}
     return path.format(**known) + asked.get(path, "")
 

@@ -41,6 +41,10 @@ class Language:
     def long_day(self, value: date) -> str:
         return format_date(value, "EEEE d MMMM", self.locale)
 
+    def month(self, value: date) -> str:
+        """March 2027"""
+        return format_date(value, "LLLL y", self.locale)
+
     def time(self, value: datetime | time) -> str:
         return format_time(value, "HH:mm", tzinfo=value.tzinfo, locale=self.locale)
 

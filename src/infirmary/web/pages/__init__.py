@@ -32,6 +32,7 @@ from . import (
     register,
     security,
     series,
+    series_new,
     video,
     visits,
     waitlist,
@@ -45,5 +46,5 @@ PAGES: tuple[Pages, ...] = (
     video.pages, feedback.pages,                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
-    appoint.pages, visits.pages, desk_waitlist.pages, series.pages, desk_queue.pages,
+    appoint.pages, visits.pages, desk_waitlist.pages, series_new.pages, series.pages, desk_queue.pages,
     admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit

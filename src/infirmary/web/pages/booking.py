@@ -173,6 +173,8 @@ async def hold(page: Page) -> Response[Any]:
     slot = slot_of(value)
     if slot is None:
         raise NotFound
+    if "repeat" in page.form:
+        return page.redirect("/book/series?" + urlencode({"slot": value}))
     try:
         held = await page.ask(Appointments).hold(page.caller, HoldSlot(
             patient_id=page.patient_id, doctor_id=slot[0], starts_at=slot[1]))

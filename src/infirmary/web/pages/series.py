@@ -1,158 +1,53 @@
-"""Visits that recur: laid out with every obstacle and booked together at the desk; seen, moved and cancelled together there
-and by the patient."""
+"""Visits that were booked together: seen, moved and cancelled one by one or together, at the desk and by the patient."""
 from __future__ import annotations
 
 from datetime import datetime, time
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 from litestar import Response
 from msgspec import Struct
 
-from infirmary.contexts.appointments.contract import Appointment, Appointments
+from infirmary.contexts.appointments.contract import (
+    Appointment,
+    Appointments,
+    RescheduleAppointment,
+    Why,
+)
 from infirmary.contexts.appointments.contract.series import (
-    BookSeries,
     CancelSeries,
-    Elsewhen,
-    Frequency,
-    Missing,
     MoveSeries,
     Occurrence,
-    Recurrence,
+    Series,
     SeriesBlocked,
 )
-from infirmary.contexts.patients.contract import Patients
-from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal
-from infirmary.kernel.request import changed
+from infirmary.kernel.errors import Malformed, NotFound, Refusal
 from infirmary.language import PATIENT
+from infirmary.web import whom
 from infirmary.web.menu import N_
-from infirmary.web.obstacles import obstacle_item
+from infirmary.web.obstacles import obstacle_item, told_in_full
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import MOVABLE, Item, Told, told
+from infirmary.web.shown import MOVABLE, Item, Told
 from infirmary.web.typed import a_day, an_id, typed_clock
 
 from .desk import ROLES, search
-from .visits import VISITS, all_doctors
+from .visits import VISITS
 
 pages = Pages()
-NEW = "/desk/series/new"
-FREQUENCIES = {Frequency.DAILY: N_("days"), Frequency.WEEKLY: N_("weeks"), Frequency.MONTHLY: N_("months")}
-MISSING = {Missing.SKIP: N_("leave that month out"), Missing.LAST_DAY: N_("take its last day")}
-OUT = "out"
+ONE, FOLLOWING, ALL = "one", "following", "all"
+WHICH = {FOLLOWING: N_("It and those after it"), ONE: N_("Only this one"), ALL: N_("All that are still to come")}
+VISITS_OF = {True: VISITS, False: "/visits"}   # at the desk, and for patients
 
 
-class Row(Struct, frozen=True):
-    """One visit to be: what is in its way, and the times that may stand in for it (value, when)."""
+class Move(Struct, frozen=True):
+    """`which` of the visits: this one alone, those after it too, or all; this one to `to`."""
 
-    number: int
-    at: datetime
-    moved_by_clocks: bool
-    obstacles: list[Item]
-    nearest: list[tuple[str, datetime]]
-
-
-# --- Booking ---------------------------------------------------------------------------------------------------------
-
-
-@pages.get(NEW, roles=ROLES)
-async def lay_out(page: Page) -> Response[Any]:
-    return await _new(page, page.query)
-
-
-async def _new(page: Page, asked: dict[str, str], *, refusal: Refusal | None = None) -> Response[Any]:
-    """The form; and, once it says enough, what would be booked."""
-    patient_id = an_id(asked.get("patient_id", ""))
-    if patient_id is None:
-        raise NotFound
-    patient = await page.ask(Patients).card(page.caller, patient_id)
-    rows: list[Row] = []
-    short: list[str] = []
-    errors: dict[str, str] = {}
-    if "time" in asked:
-        try:
-            wish = _wish(page, asked)
-            preview = await page.ask(Appointments).preview_series(page.caller, wish)
-            rows, short = [_row(page, one, patient.name) for one in preview.occurrences], preview.short_months
-        except Malformed as no:
-            errors = page.field_errors(no)
-    doctors = [(str(one.id), one.name) for one in await all_doctors(page)]
-    _ = page.language.gettext
-    return await page.render(
-        "desk/series_new.html", status=refusal.status if refusal else 400 if errors else 200, here="/desk",
-        search=search(page), patient=patient, doctors=doctors, values=asked, errors=errors, rows=rows, short=short,
-        frequencies=[(one.value, _(words)) for one, words in FREQUENCIES.items()],
-        missing=[(one.value, _(words)) for one, words in MISSING.items()], refusal=_told(page, refusal))
-
-
-def _wish(page: Page, asked: dict[str, str]) -> BookSeries:
-    _ = page.language.gettext
-    day, clock, until = a_day(asked.get("day", "")), typed_clock(asked.get("time", "")), a_day(asked.get("until", ""))
-    patient_id, doctor_id = an_id(asked.get("patient_id", "")), an_id(asked.get("doctor_id", ""))
-    interval, count = asked.get("interval") or "1", asked.get("count", "")
-    wrong = []
-    if day is None:
-        wrong.append(FieldError("day", _("Choose a day.")))
-    if clock in (None, "24:00"):
-        wrong.append(FieldError("time", _("Write a time such as 9:20.")))
-    if not (interval.isdecimal() and 1 <= int(interval[:3]) <= 52):
-        wrong.append(FieldError("interval", _("Between 1 and 52.")))
-    if bool(count) == bool(until) or (count and not (count.isdecimal() and 1 <= int(count[:3]) <= 60)):
-        wrong.append(FieldError("count", _("Say how many visits, at most 60, or until which day.")))
-    if doctor_id is None or patient_id is None:
-        wrong.append(FieldError("doctor_id", _("Choose a doctor.")))
-    if wrong or day is None or clock is None or doctor_id is None or patient_id is None:
-        raise Malformed(errors=wrong)
-    try:
-        recurrence = Recurrence(
-            frequency=Frequency(asked.get("frequency", "weekly")), interval=int(interval), until=until,
-            count=int(count) if count else None, missing=Missing(asked.get("missing") or Missing.SKIP))
-    except ValueError as error:
-        raise NotFound from error
-    return BookSeries(
-        patient_id=patient_id, doctor_id=doctor_id, recurrence=recurrence, reason=asked.get("reason", "").strip()[:500],
-        starts_at=datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz), elsewhen=_elsewhen(asked),
-        all_or_none="fits" not in asked)
-
-
-def _elsewhen(asked: dict[str, str]) -> list[Elsewhen]:
-    """What was chosen for single visits: another time, or none."""
-    found = []
-    for number in range(1, 61):
-        text = asked.get(f"at-{number}", "")
-        if text == OUT:
-            found.append(Elsewhen(number=number))
-        elif text:
-            try:
-                at = datetime.fromisoformat(text)
-            except ValueError:
-                continue
-            if at.tzinfo:
-                found.append(Elsewhen(number=number, starts_at=at))
-    return found
-
-
-def _row(page: Page, one: Occurrence, patient: str) -> Row:
-    return Row(one.number, page.local(one.starts_at), one.moved_by_clocks,
-               [obstacle_item(page, each, visits_at=VISITS, patient=patient) for each in one.obstacles],
-               [(slot.starts_at.isoformat(), page.local(slot.starts_at)) for slot in one.nearest[:3]])
-
-
-@pages.post(NEW, roles=ROLES)
-async def book(page: Page) -> Response[Any]:
-    try:
-        wish = _wish(page, page.form)
-        with changed(key=page.form.get("key", "")[:64]):   # the form sent twice is one series
-            made = await page.ask(Appointments).book_series(page.caller, wish)
-    except NotFound:
-        raise
-    except Refusal as refusal:
-        return await _new(page, page.form, refusal=refusal)
-    text = page.language.ngettext("%(n)s visit is booked.", "%(n)s visits are booked.", len(made.visits))
-    return page.redirect(f"/desk/series/{made.id}", toast=text % {"n": len(made.visits)})
-
-
-# --- Afterwards ------------------------------------------------------------------------------------------------------
+    visit_id: UUID
+    which: str
+    to: datetime
+    fits: bool
 
 
 @pages.get("/desk/series/{series_id}", roles=ROLES)
@@ -164,12 +59,20 @@ async def series(page: Page) -> Response[Any]:
 async def _show(page: Page, refusal: Refusal | None = None) -> Response[Any]:
     one = await page.ask(Appointments).series(page.caller, page.id("series_id"))
     desk = page.path.startswith("/desk/")
-    coming = [visit for visit in one.visits if visit.status in MOVABLE and visit.starts_at > page.now]
+    if not desk:
+        whom.about(page, one.visits[0].patient_id)
+    coming = [visit for visit in one.visits if _comes(page, visit)]
+    asked = page.form if refusal else {}
     return await page.render(
         "desk/series.html" if desk else "series.html", status=refusal.status if refusal else 200,
-        here=VISITS if desk else "/visits", search=search(page) if desk else None, series=one,
-        base="/desk" if desk else "", visits=one.visits, coming=[(str(visit.id), _when(page, visit)) for visit in coming],
-        first=page.local(coming[0].starts_at) if coming else None, refusal=_told(page, refusal))
+        here=VISITS_OF[desk], search=search(page) if desk else None, series=one, base="/desk" if desk else "",
+        visits=one.visits, coming=[(str(visit.id), _when(page, visit)) for visit in coming],
+        first=page.local(coming[0].starts_at) if coming else None, values=asked,
+        which=[(key, page.language.gettext(words)) for key, words in WHICH.items()], refusal=blocked(page, refusal))
+
+
+def _comes(page: Page, visit: Appointment) -> bool:
+    return visit.status in MOVABLE and visit.starts_at > page.now
 
 
 def _when(page: Page, visit: Appointment | Occurrence) -> str:
@@ -177,44 +80,103 @@ def _when(page: Page, visit: Appointment | Occurrence) -> str:
     return f"{page.language.day(local.date(), page.today)}, {page.language.time(local)}"
 
 
-@pages.post("/desk/series/{series_id}/{deed}", roles=ROLES)
-@pages.post("/series/{series_id}/{deed}", roles=[PATIENT])
-async def do(page: Page) -> Response[Any]:
-    series_id, deed, _ = page.id("series_id"), page.request.path_params["deed"], page.language.gettext
-    since, ask = an_id(page.form.get("from", "")), page.ask(Appointments)
-    if deed not in ("cancel", "move"):
-        raise NotFound
+@pages.post("/desk/series/{series_id}/cancel", roles=ROLES)
+@pages.post("/series/{series_id}/cancel", roles=[PATIENT])
+async def cancel(page: Page) -> Response[Any]:
+    series_id, since, which = page.id("series_id"), an_id(page.form.get("from", "")), page.form.get("which", FOLLOWING)
+    ask, reason, _ = page.ask(Appointments), page.form.get("reason", "").strip()[:500], page.language.gettext
     try:
-        if deed == "cancel":
-            await ask.cancel_series(page.caller, series_id, CancelSeries(
-                from_appointment_id=since, reason=page.form.get("reason", "").strip()[:500]))
-        else:
-            await ask.move_series(page.caller, series_id, _move(page, since))
+        if which == ONE and since is not None:
+            await ask.cancel(page.caller, since, Why(reason))
+            return page.redirect(_at(page), toast=_("The visit is cancelled; its time is free again."))
+        await ask.cancel_series(page.caller, series_id, CancelSeries(
+            from_appointment_id=None if which == ALL else since, reason=reason))
     except NotFound:
         raise
     except Refusal as refusal:
         return await _show(page, refusal)
-    base = "/desk/series" if page.path.startswith("/desk/") else "/series"
-    return page.redirect(f"{base}/{series_id}", toast=_("The visits are cancelled; their times are free again.")
-                         if deed == "cancel" else _("The visits are moved."))
+    return page.redirect(_at(page), toast=_("The visits are cancelled; their times are free again."))
 
 
-def _move(page: Page, since: UUID | None) -> MoveSeries:
-    day, clock = a_day(page.form.get("day", "")), typed_clock(page.form.get("time", ""))
-    if day is None or clock is None or clock == "24:00" or since is None:
+@pages.post("/desk/series/{series_id}/move", roles=ROLES)
+@pages.post("/series/{series_id}/move", roles=[PATIENT])
+async def move(page: Page) -> Response[Any]:
+    """From the form, or back again by the undo button of a toast."""
+    try:
+        wish = _move(page)
+        before = await page.ask(Appointments).series(page.caller, page.id("series_id"))
+        pivot = next((one for one in before.visits if one.id == wish.visit_id), None)
+        if pivot is None:
+            raise NotFound
+        after = await _moved(page, before, wish)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return await _show(page, refusal)
+    _, was = page.language.gettext, {one.id: one.starts_at for one in before.visits}
+    moved = {one.id for one in after.visits if one.starts_at != was[one.id]}
+    undo = urlencode({"from": pivot.id, "which": wish.which, "to": pivot.starts_at.isoformat()})
+    return page.redirect(
+        _at(page), toast=_("The visit is moved.") if wish.which == ONE else _("The visits are moved."),
+        undo=f"{_at(page)}/move?{undo}" if moved == _meant(page, after, wish) else "")
+
+
+def _at(page: Page) -> str:
+    return page.path.rpartition("/")[0]
+
+
+async def _moved(page: Page, before: Series, wish: Move) -> Series:
+    ask = page.ask(Appointments)
+    if wish.which == ONE:
+        await ask.reschedule(page.caller, wish.visit_id, RescheduleAppointment(starts_at=wish.to))
+        return await ask.series(page.caller, before.id)
+    return await ask.move_series(page.caller, before.id, MoveSeries(
+        appointment_id=wish.visit_id, starts_at=wish.to, whole=wish.which == ALL, all_or_none=not wish.fits))
+
+
+def _meant(page: Page, now: Series, wish: Move) -> set[UUID]:
+    """Whom the same wish would move from here: only where these are those that were moved does it lead back."""
+    coming = [one for one in now.visits if _comes(page, one)]
+    since = next((one.starts_at for one in coming if one.id == wish.visit_id), None)
+    return {one.id for one in coming if wish.which == ALL or one.id == wish.visit_id
+            or (wish.which == FOLLOWING and since is not None and one.starts_at > since)}
+
+
+def _move(page: Page) -> Move:
+    asked = page.query | page.form
+    day, clock, since = a_day(asked.get("day", "")), typed_clock(asked.get("time", "")), an_id(asked.get("from", ""))
+    to = None
+    if back := asked.get("to", ""):
+        try:
+            to = datetime.fromisoformat(back)
+        except ValueError as error:
+            raise NotFound from error
+    elif day is not None and clock is not None and clock != "24:00":
+        to = datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz)
+    which = asked.get("which", FOLLOWING)
+    if to is None or to.tzinfo is None or since is None or which not in WHICH:
         raise Malformed(page.language.gettext("Choose a visit, its new day, and a time such as 9:20."))
-    return MoveSeries(appointment_id=since, all_or_none="fits" not in page.form,
-                      starts_at=datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz))
+    return Move(since, which, to, "fits" in asked)
 
 
-def _told(page: Page, refusal: Refusal | None) -> Told | None:
-    if not isinstance(refusal, SeriesBlocked):
-        return told(refusal) if refusal else None
-    _ = page.language.gettext
-    blocked = msgspec.convert(refusal.extra["occurrences"], list[Occurrence])
-    patient = _("The patient") if page.path.startswith("/desk/") else ""
-    items = [Item(f"{_when(page, one)}: {obstacle_item(page, one.obstacles[0], visits_at=VISITS, patient=patient).text}")
-             for one in blocked]
-    return Told(_("Not every visit can be had at its time"), _(
-        "Nothing was changed. Choose other times for these, leave them out, or take those that fit."), [], icon="clock-x",
-        items=items)
+def patient_in_words(page: Page) -> str:
+    """How a sentence about what is in the way names the patient; empty where they read it themselves."""
+    if page.path.startswith("/desk/"):
+        return page.language.gettext("The patient")
+    return "" if page.whom is None or page.whom.own else page.whom.name
+
+
+def blocked(page: Page, refusal: Refusal | None) -> Told | None:
+    """A refusal with what is in the way of each visit."""
+    _, patient = page.language.gettext, patient_in_words(page)
+    visits_at = VISITS_OF[page.path.startswith("/desk/")]
+    if isinstance(refusal, SeriesBlocked):
+        items = [Item(f"{_when(page, one)}: {item.text}", item.href)
+                 for one in msgspec.convert(refusal.extra["occurrences"], list[Occurrence]) for each in one.obstacles
+                 for item in [obstacle_item(page, each, visits_at=visits_at, patient=patient)]]
+        return Told(_("Not every visit can be had at its time"), _(
+            "Nothing was changed. Choose other times for these, leave them out, or take those that fit."), [],
+            icon="clock-x", items=items)
+    if refusal is None:
+        return None
+    return told_in_full(page, refusal, kept=_("Nothing was changed."), visits_at=visits_at, patient=patient)
