@@ -124,7 +124,7 @@ class Directory(Identity):
     async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
                          account_id: UUID | None = None) -> list[Recipient]:
         return [Recipient(one.account_id, one.name, "", one.subjects.get("patient_id"), one.subjects.get("doctor_id"))
-                for one in self.people if one.account_id]
+                for one in self.people if one.account_id and account_id in (None, one.account_id)]
 
 
 class Clinic:

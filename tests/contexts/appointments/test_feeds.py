@@ -8,6 +8,7 @@ from uuid import UUID
 
 import icalendar
 import pytest
+from msgspec.structs import replace
 
 from infirmary.contexts.appointments.contract import Why
 from infirmary.kernel.access import NOBODY, Caller
@@ -124,6 +125,14 @@ class TestTheLink:
         for caller in (nurse, reception):
             with pytest.raises(RoleMayNot):
                 await clinic.ask.make_calendar_feed(caller)
+
+    async def test_it_stays_good_for_a_patient_whose_account_goes_with_another_record(self, clinic: Clinic):
+        me, survivor = as_patient(new_id()), new_id()
+        secret = await made(clinic, me)
+        await clinic.book(await clinic.doctor(), at(9), patient_id=survivor)
+        assert await events(clinic, secret) == []
+        clinic.directory.people = [replace(me, subjects={**me.subjects, "patient_id": survivor})]
+        assert len(await events(clinic, secret)) == 1
 
     async def test_only_a_digest_is_kept(self, clinic: Clinic, tmp_path: Path):
         secret = await made(clinic, as_doctor(UUID(int=1)))

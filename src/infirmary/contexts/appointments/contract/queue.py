@@ -18,7 +18,8 @@ Secret = Annotated[str, Meta(min_length=32, max_length=64, pattern=r"^[A-Za-z0-9
 
 
 class TokenStatus(StrEnum):
-    """waiting <-> called -> seen; or no_show (called, and not there), left (went home), closed (the day was over)."""
+    """waiting <-> called -> seen; or no_show (called, and not there), left (went home), closed (the day was over), merged
+    (another number of the same patient, whose two records were made one, counts for both)."""
 
     WAITING = "waiting"
     CALLED = "called"
@@ -26,6 +27,7 @@ class TokenStatus(StrEnum):
     NO_SHOW = "no_show"
     LEFT = "left"
     CLOSED = "closed"
+    MERGED = "merged"
 
 
 class Precedence(StrEnum):

@@ -11,13 +11,17 @@ from infirmary.kernel.errors import Conflict
 
 
 class Standing(StrEnum):
-    """waiting -> offered -> booked; or lapsed (the offer was not answered, or no time came free), or left."""
+    """waiting -> offered -> booked; or lapsed (the offer was not answered, or no time came free), or left.
+
+    merged: two records of the patient were made one, and both waited for the same; the other place stands for this one.
+    """
 
     WAITING = "waiting"
     OFFERED = "offered"
     BOOKED = "booked"
     LAPSED = "lapsed"
     LEFT = "left"
+    MERGED = "merged"
 
 
 class JoinWaitlist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

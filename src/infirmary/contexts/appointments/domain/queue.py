@@ -169,6 +169,21 @@ def over(token: Token, status: TokenStatus, *, now: datetime) -> Token:
     return replace(token, status=status, ended_at=now, open_about=None)
 
 
+def of_record(token: Token, patient_id: UUID, name: str) -> Token:
+    """The same number, on another record of the same person."""
+    return replace(token, patient_id=patient_id, patient_name=name,
+                   open_about=patient_id if token.open_about == token.patient_id else token.open_about)
+
+
+def comes_first(token: Token) -> tuple[bool, tuple[bool, datetime, int]]:
+    """Of two numbers of one person: who is called is called; else the one that is called sooner."""
+    return token.status is not TokenStatus.CALLED, token.order
+
+
+def waits_again(token: Token) -> Token:
+    return replace(token, status=TokenStatus.WAITING, open_about=token.patient_id, ended_at=None)
+
+
 def _must_be(token: Token, status: TokenStatus) -> None:
     if token.status is not status:
         raise NotInThisPlace(f"Number {token.number} is “{token.status.replace('_', ' ')}” by now. Look at the queue again "

@@ -90,6 +90,21 @@ def over(place: Place, status: Standing, *, now: datetime, appointment_id: UUID 
     return replace(place, status=status, open_about=None, appointment_id=appointment_id, changed_at=now)
 
 
+def of_record(place: Place, patient_id: UUID, name: str, *, now: datetime) -> Place:
+    """The same place, on another record of the same person."""
+    return replace(place, patient_id=patient_id, patient_name=name, changed_at=now)
+
+
+def comes_first(place: Place) -> tuple[bool, datetime, UUID]:
+    """Of two places of one person for the same: an offer goes on; else who has waited longer."""
+    return place.status is not Standing.OFFERED, place.created_at, place.id
+
+
+def waits_again(place: Place) -> Place:
+    return replace(place, status=Standing.WAITING, open_about=place.doctor_id or place.department_id, offer_doctor_id=None,
+                   offer_doctor_name="", offer_starts_at=None, offer_ends_at=None, offer_expires_at=None)
+
+
 def shown(place: Place, ahead: int | None) -> Waiting:
     offer = None
     if (place.status is Standing.OFFERED and place.offer_doctor_id and place.offer_starts_at and place.offer_ends_at

@@ -74,12 +74,12 @@ class Feeds(Base):
             found = await reading.one(rows.FEED_BY_LINK, link=digest(file.removesuffix(".ics")))
         feed, now = there(found), self.clock.now()
         await self.db.retry(self._count, feed, now)
-        people = await self.identity.recipients(ME, account_id=feed.account_id, patient_id=feed.patient_id,
-                                                doctor_id=feed.doctor_id)
-        owner = next((one for one in people if one.account_id == feed.account_id), None)
-        if owner is None:   # the account is closed, and so is its calendar
+        people = await self.identity.recipients(ME, account_id=feed.account_id)
+        if not people:   # the account is closed, and so is its calendar
             raise NotFound
-        whose = {"doctor_id": owner.doctor_id, "patient_id": owner.patient_id}
+        # By whom they are known now: two records may have been made one since.
+        whose = {"doctor_id": people[0].doctor_id if feed.doctor_id else None,
+                 "patient_id": people[0].patient_id if feed.patient_id else None}
         visits: dict[UUID, Appointment] = {}
         async with self.db.reading() as reading:
             for field, value in whose.items():
@@ -88,7 +88,7 @@ class Feeds(Base):
                     found_visits, _ = await tables.pages(frozenset(seen), newest_first=False).page(
                         reading, after=None, limit=SHOWN, **seen)
                     visits |= {one.id: one for one in found_visits if one.status in calendar.KEPT}
-        content = calendar.feed(visits.values(), doctor_id=owner.doctor_id,
+        content = calendar.feed(visits.values(), doctor_id=whose["doctor_id"],
                                 hospital=self.hospital.name, address=self.hospital.address, host=self.host)
         return File("visits.ics", content, tag=sha256(content).hexdigest())
 

@@ -1,4 +1,4 @@
-"""Visits of people whose records are made one, and two again."""
+"""What people have here whose records are made one, and two again."""
 from __future__ import annotations
 
 from uuid import UUID
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from infirmary.contexts.appointments import events, tables
 from infirmary.contexts.appointments.contract import Appointment
-from infirmary.contexts.appointments.domain import hours, visits
+from infirmary.contexts.appointments.domain import visits
 from infirmary.contexts.appointments.tables import merging as rows
 from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
 from infirmary.kernel.access import Caller
@@ -17,15 +17,14 @@ from infirmary.kernel.errors import StaleVersion
 from infirmary.kernel.events import Fact
 from infirmary.language import service
 
-from .base import Base
+from .following import BATCH, Following
 
 log = structlog.get_logger()
-BATCH = 200   # visits looked at together; merged records, too
 FIRST = UUID(int=0)
 
 
-class RecordsMadeOne(Base):
-    """What was learned is a row, and visits follow it, at once and by a job: also a visit that was being booked while the
+class RecordsMadeOne(Following):
+    """What was learned is a row, and visits and places follow it, at once and by a job: also a visit that was being booked while the
     records were merged. The rows of `occupancy` decide here too: what would overlap stays on the record that it is on,
     which points to the other, and moves as soon as its time is free there."""
 
@@ -44,6 +43,7 @@ class RecordsMadeOne(Base):
     async def learn_unmerged(self, event: PatientsUnmerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
             await tables.MERGED.keep_newest(tx, tables.MergedRecord(event.aggregate, None, event.version))
+            await tx.run(rows.FORGET_ENDED)
         while await self._follow([]):
             pass
 
@@ -57,6 +57,10 @@ class RecordsMadeOne(Base):
 
     async def _follow(self, closed: list[UUID]) -> bool:
         """Whether there may be more to do: all of a full batch has moved."""
+        places = await self.places_follow(closed)
+        return await self._visits_follow(closed) or places
+
+    async def _visits_follow(self, closed: list[UUID]) -> bool:
         async with self.db.reading() as reading:
             due = await reading.all(rows.TO_GIVE_BACK, limit=BATCH)
             if closed:
@@ -82,9 +86,7 @@ class RecordsMadeOne(Base):
                             version=before.version + 1)
             if not await rows.change_patient(tx, after):
                 raise StaleVersion
-            taken = hours.grains(before.starts_at, before.ends_at)
-            await tx.run(rows.HAND_OVER, whose=before.patient_id, new_patient_id=due.patient_id,
-                         since=taken.start, until=taken.stop, appointment_id=due.id)
+            await rows.hand_over_time(tx, before, due.patient_id)
             if not await tx.run(rows.FORGET_MOVED, key=due.id):
                 tables.MOVED.add(tx, tables.MovedVisit(due.id, before.patient_id))
             tx.emit(visits.event(events.VisitHandedOver, after, None, previous_patient_id=before.patient_id))

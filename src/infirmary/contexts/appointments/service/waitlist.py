@@ -122,7 +122,7 @@ class Waitlist(Booking):
         async with self.db.transaction() as tx:
             booked = await rows.PLACES.save(tx, waitlist.over(place, Standing.BOOKED, now=self.clock.now(),
                                                                 appointment_id=visit.id))
-            if not await _give_back(tx, place):
+            if not await give_back(tx, place):
                 raise OfferIsGone
             await make_way(tx, room)
             tables.OCCUPANCY.add(tx, *tables.occupied(visit))
@@ -148,7 +148,7 @@ class Waitlist(Booking):
     async def _leave(self, caller: Caller, place: Place) -> Waiting:
         async with self.db.transaction() as tx:
             left = await rows.PLACES.save(tx, waitlist.over(place, Standing.LEFT, now=self.clock.now()))
-            await _give_back(tx, place)
+            await give_back(tx, place)
             _audit(tx, caller, left, "left")
             return tx.answer(waitlist.shown(left, None))
 
@@ -163,7 +163,7 @@ class Waitlist(Booking):
         async with self.db.transaction(once=fact.id) as tx:
             for place in await tx.all(rows.OPEN_OF, patient_id=event.aggregate):
                 left = await rows.PLACES.save(tx, waitlist.over(place, Standing.LEFT, now=self.clock.now()))
-                await _give_back(tx, place)
+                await give_back(tx, place)
                 _audit(tx, ME, left, "left")
         self.freed.set()
 
@@ -256,13 +256,13 @@ class Waitlist(Booking):
     async def _lapse(self, place: Place) -> None:
         async with self.db.transaction() as tx:
             kept = await rows.PLACES.save(tx, waitlist.over(place, Standing.LAPSED, now=self.clock.now()))
-            await _give_back(tx, place)
+            await give_back(tx, place)
             tx.emit(events.WaitLapsed(aggregate=kept.id, version=kept.version, patient_id=kept.patient_id,
                                       about_name=kept.about_name, offered_at=place.offer_starts_at))
             _audit(tx, ME, kept, "lapsed")
 
 
-async def _give_back(tx: Transaction, place: Place) -> bool:
+async def give_back(tx: Transaction, place: Place) -> bool:
     """The time that is kept for this place; False when there is none (any more)."""
     hold = await tx.one(tables.HELD_FOR, holder_id=place.id)
     return hold is not None and await tables.let_go(tx, hold)

@@ -39,6 +39,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from . import days as days  # whose tables belong to the metadata, as those of the next
 from . import feedback as feedback
 from . import feeds as feeds
+from . import moved as moved
 from . import plans as plans
 from . import queue as queue
 from . import series as series
@@ -256,7 +257,8 @@ HELD_FOR = HOLDS.find(hold.c.holder_id == bindparam("holder_id"))
 GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("holder_id"), and_(
     _lapsed, or_(hold.c.doctor_id == bindparam("doctor_id"), hold.c.patient_id == bindparam("patient_id")),
     hold.c.starts_at < bindparam("ends_at"), hold.c.ends_at > bindparam("starts_at"))))
-_AS_SEEN = (hold.c.id == bindparam("key"), hold.c.version == bindparam("seen"))
+_AS_SEEN = (hold.c.id == bindparam("key"), hold.c.version == bindparam("seen"),
+            hold.c.patient_id == bindparam("patient"))   # who may be known by another record meanwhile
 _END = Statement(delete(hold).where(*_AS_SEEN))
 _RENEW = Statement(update(hold).where(*_AS_SEEN).values(
     expires_at=bindparam("new_expires_at", type_=UtcDateTime), version=hold.c.version + 1))
@@ -344,14 +346,15 @@ def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Appointment]:
 
 async def let_go(tx: Transaction, kept: Hold) -> bool:
     """True when it is this one that ends the hold: its time is free, for whoever goes on in this transaction first."""
-    if not await tx.run(_END, key=kept.id, seen=kept.version):
+    if not await tx.run(_END, key=kept.id, seen=kept.version, patient=kept.patient_id):
         return False
     await release(tx, kept, grains(kept.starts_at, kept.ends_at))
     return True
 
 
 async def renew(tx: Transaction, renewed: Hold) -> bool:
-    return await tx.run(_RENEW, key=renewed.id, seen=renewed.version - 1, new_expires_at=renewed.expires_at) == 1
+    return await tx.run(_RENEW, key=renewed.id, seen=renewed.version - 1, patient=renewed.patient_id,
+                        new_expires_at=renewed.expires_at) == 1
 
 
 def takes(visit: Visit | Hold) -> list[tuple[UUID, int, range]]:

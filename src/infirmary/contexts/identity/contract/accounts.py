@@ -135,7 +135,8 @@ class ResetLink(Struct, frozen=True):
 
 
 class Recipient(Struct, frozen=True):
-    """Somebody who can be told something, as the patient or the doctor that was asked for (or neither)."""
+    """Somebody who can be told something, as the patient or the doctor that was asked for (or neither); asked for by the
+    account, as both that they are."""
 
     account_id: UUID
     name: str

@@ -111,8 +111,8 @@ class AccountCare(Base):
         async with self.db.reading() as reading:
             found = await reading.all(tables.TO_TELL, patient_id=patient_id, doctor_id=doctor_id, account_id=account_id)
         return [Recipient(row.id, row.name, row.email,
-                          patient_id if row.patient_id == patient_id else None,
-                          doctor_id if row.doctor_id == doctor_id else None) for row in found]
+                          row.patient_id if row.id == account_id or row.patient_id == patient_id else None,
+                          row.doctor_id if row.id == account_id or row.doctor_id == doctor_id else None) for row in found]
 
 
 def _standing(row: AccountRow, roles: list[Role]) -> Standing:
