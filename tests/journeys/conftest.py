@@ -4,6 +4,8 @@ And against separate processes: tests/separate.
 """
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +21,7 @@ from infirmary.kernel.contract import Contract
 from infirmary.kernel.events import Fact
 from infirmary.kernel.http import build_app
 from infirmary.kernel.remote import over_http
-from infirmary.run.house import House
+from infirmary.run.house import House, again_and_again
 from infirmary.settings import Settings
 from tests.house import MONDAY
 from tests.serving import serving
@@ -48,6 +50,17 @@ class OneProcess(World):
     def day_comes(self, at: datetime) -> None:
         self.clock.advance(at - self.clock.now())
         self.house.revocations.learn({})
+
+    @contextlib.asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(again_and_again(job)) for room in self.house.rooms.values()
+                 for job in room.context.jobs(room.service)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def over(base: str, http: aiohttp.ClientSession) -> Callable[[type[Any]], Any]:

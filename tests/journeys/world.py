@@ -1,11 +1,13 @@
 """Where a journey happens. The story is the same in one process and against separate ones."""
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +15,9 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.clock import Clock
 from infirmary.kernel.tokens import KeyRing, Signer, Verifier, public_keys
 from infirmary.settings import Settings
+
+T = TypeVar("T")
+PATIENCE = 40.0   # seconds, for what the hospital does by itself; the rarest of it every fifteen
 
 
 @dataclass(kw_only=True)
@@ -30,6 +35,19 @@ class World(ABC):
     @abstractmethod
     def day_comes(self, at: datetime) -> None:
         """It is the day of the visits, and this is the time."""
+
+    @abstractmethod
+    def at_work(self) -> AbstractAsyncContextManager[None]:
+        """What the hospital does by itself, from time to time, goes on."""
+
+    async def until(self, look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+        """What is seen once it is so."""
+        async with asyncio.timeout(PATIENCE), self.at_work():
+            while not good(seen := await look()):
+                await self.facts_arrive()
+                await asyncio.sleep(.05)
+        await self.facts_arrive()
+        return seen
 
     @property
     def _ring(self) -> KeyRing:

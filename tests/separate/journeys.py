@@ -4,7 +4,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from unittest.mock import patch
@@ -30,6 +30,9 @@ class Separate(World):
     def day_comes(self, at: datetime) -> None:
         """It has: the visits are later today."""
         assert at.astimezone(self.day.tzinfo).date() == self.day.date()
+
+    def at_work(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()   # it is, all the time
 
 
 @asynccontextmanager

@@ -232,13 +232,13 @@ class House:
             tidy = [Job("forget-answers", timedelta(hours=1), partial(forget_old_answers, room.db)),
                     Job("forget-facts", timedelta(hours=1), partial(forget_old_facts, room.db))]
             for job in [*room.context.jobs(room.service), *tidy]:
-                self._tasks.append(asyncio.create_task(_again_and_again(job), name=f"{room.name}-{job.name}"))
+                self._tasks.append(asyncio.create_task(again_and_again(job), name=f"{room.name}-{job.name}"))
         self.bus.start()
         jobs = [Job("revocations", timedelta(seconds=REVOCATIONS_EVERY), self.learn_revocations),
                 Job("measure", timedelta(seconds=MEASURED_EVERY), self.measure)]
         if not self._here(Identity):
             jobs.append(Job("keys", timedelta(seconds=KEYS_EVERY), self.learn_keys))
-        self._tasks += [asyncio.create_task(_again_and_again(job), name=job.name) for job in jobs]
+        self._tasks += [asyncio.create_task(again_and_again(job), name=job.name) for job in jobs]
 
     async def learn_revocations(self) -> None:
         revoked = await self.ask(Identity).revocations(GATEKEEPER)
@@ -314,7 +314,7 @@ class House:
                 for handler in Routes(contract, answering, db, self.trust.caller).handlers]
 
 
-async def _again_and_again(job: Job) -> None:
+async def again_and_again(job: Job) -> None:
     while True:
         pause = job.every.total_seconds()
         try:
