@@ -73,35 +73,38 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def drive(base: str, sends: Sequence[Sent], *, connections: int, keep: bool = True,
-                until: float | None = None) -> Outcome:
-    """Send everything over so many connections at once; with `until` (monotonic), start again and again till then."""
-    where, outcome, at = urlsplit(base), Outcome(), iter(range(10**12))
+                until: float | None = None, outcome: Outcome | None = None) -> Outcome:
+    """Send everything over so many connections at once; with `until` (monotonic), start again and again till then.
+    `outcome` is filled meanwhile."""
+    where, outcome, at = urlsplit(base), outcome or Outcome(), iter(range(10**12))
 
     async def work() -> None:
         reader: asyncio.StreamReader | None = None
         writer: asyncio.StreamWriter | None = None
-        while True:
-            n = next(at)
-            if n >= len(sends) if until is None else time.monotonic() >= until:
-                break
-            sent = sends[n % len(sends)]
-            begun = time.perf_counter()
-            try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection(where.hostname, where.port)
-                assert reader is not None
-                writer.write(sent.raw)
-                status, body = await _answer(reader)
-            except (OSError, EOFError, ValueError):
-                outcome.lost.append(sent.tag)
-                if writer is not None:
-                    writer.close()
-                writer = None
-                await asyncio.sleep(.02)
-                continue
-            outcome.answers.append(Got(sent.tag, status, body if keep else b"", time.perf_counter() - begun))
-        if writer is not None:
-            writer.close()
+        try:
+            while True:
+                n = next(at)
+                if n >= len(sends) if until is None else time.monotonic() >= until:
+                    break
+                sent = sends[n % len(sends)]
+                begun = time.perf_counter()
+                try:
+                    if writer is None:
+                        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+                    assert reader is not None
+                    writer.write(sent.raw)
+                    status, body = await _answer(reader)
+                except (OSError, EOFError, ValueError):
+                    outcome.lost.append(sent.tag)
+                    if writer is not None:
+                        writer.close()
+                    writer = None
+                    await asyncio.sleep(.02)
+                    continue
+                outcome.answers.append(Got(sent.tag, status, body if keep else b"", time.perf_counter() - begun))
+        finally:
+            if writer is not None:
+                writer.close()
 
     await asyncio.gather(*(work() for _ in range(connections)))
     return outcome

@@ -1,4 +1,5 @@
-"""kill -9 at random moments of a booking load: nothing acknowledged is lost, and every effect happens once.
+"""kill -9 at random moments of a load that books, holds and calls who waits: nothing acknowledged is lost, and every
+effect happens once.
 
 `make races` kills fifty times; `make test` fewer.
 """
@@ -8,15 +9,18 @@ import asyncio
 import json
 import os
 import random
-import time
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from infirmary.contexts.appointments import tables as appointments
+from infirmary.contexts.appointments import tables
+from infirmary.contexts.appointments.contract import Status
+from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.audit import tables as audit
 from infirmary.contexts.reports import tables as reports
 from infirmary.kernel.database.db import Database
@@ -30,18 +34,66 @@ from tests.hospital import Running, Seeded, seed, token
 from .test_double_booking import booked_once, everything
 
 KILLS = int(os.environ.get("KILLS", "15"))
+T = TypeVar("T")
 CONTEXTS = ("appointments", "identity", "notifications", "patients", "reports", "staff", "audit")
 
 
-def wishes(settings: Settings, there: Seeded, chance: random.Random) -> list[load.Sent]:
-    """A thousand bookings, each with its own key, so that each may be sent again."""
-    desk, sends = token(settings, RECEPTION), []
-    for _ in range(1000):
-        key = str(uuid4())
-        body = {"patient_id": str(chance.choice(there.patients).id), "doctor_id": str(chance.choice(there.doctors).id),
+@dataclass
+class Heard:
+    """What was acknowledged, by the key it was asked for under: one key, one thing, however often it was sent."""
+
+    visits: dict[str, list[str]] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, tuple[str, str]] = field(default_factory=dict)   # the number called, and the visit that began
+
+    def take(self, tag: tuple[str, str], answer: dict[str, Any]) -> None:
+        what, key = tag
+        match what:
+            case "book":
+                self._same(self.visits, key, [answer["id"]])
+            case "series":
+                self._same(self.visits, key, [one["id"] for one in answer["visits"]])
+            case "hold":
+                self._same(self.holds, key, answer["hold_id"])
+            case "number":
+                self._same(self.numbers, key, answer["id"])
+            case "call":
+                self._same(self.calls, key, (answer["id"], answer["appointment_id"]))
+
+    def _same(self, kept: dict[str, T], key: str, made: T) -> None:
+        assert kept.setdefault(key, made) == made
+
+    def knows(self, key: str) -> bool:
+        return any(key in kept for kept in (self.visits, self.holds, self.numbers, self.calls))
+
+
+def wishes(settings: Settings, there: Seeded, chance: random.Random, heard: Heard) -> list[load.Sent]:
+    """A thousand things to do, each under its own key, so that each may be sent again."""
+    desk = token(settings, RECEPTION)
+
+    def some(people: list[Any]) -> str:
+        return str(chance.choice(people).id)
+
+    def wish(what: str) -> tuple[str, dict[str, Any]]:
+        if what == "number":
+            return "/queue/tokens", {"patient_id": some(there.patients), "department_id": str(there.doctors[0].department_id)}
+        if what == "call":
+            return "/queue/next", {"doctor_id": some(there.doctors)}
+        if what == "complete":
+            return f"/appointments/{chance.choice([*heard.calls.values()])[1]}/complete", {}
+        body = {"patient_id": some(there.patients), "doctor_id": some(there.doctors),
                 "starts_at": (there.first_day + timedelta(minutes=20 * chance.randrange(72 * 28))).isoformat()}
-        sends.append(load.request("POST", "/api/v1/appointments", token=desk, body=body, tag=key,
-                                  headers={"Idempotency-Key": key}))
+        if what == "series":
+            return "/series", {**body, "recurrence": {"frequency": "daily", "count": 3}}
+        return ("/slots/hold" if what == "hold" else "/appointments"), body
+
+    sends = []
+    for what in chance.choices(["book", "series", "hold", "number", "call", "complete"], [70, 8, 10, 5, 5, 2], k=1000):
+        if what != "complete" or heard.calls:
+            key, (path, body) = str(uuid4()), wish(what)
+            sends.append(load.request("POST", f"/api/v1{path}", token=desk, body=body, tag=(what, key),
+                                      headers={"Idempotency-Key": key}))
     return sends
 
 
@@ -50,26 +102,23 @@ async def test_kill_after_kill_loses_nothing_and_doubles_nothing(settings: Setti
     there = await seed(settings, doctors=8, patients=60)
     chance = random.Random(4)
     hospital = Running(settings, workers)
-    acknowledged: dict[str, str] = {}   # key -> visit
+    heard = Heard()
     unknown: list[load.Sent] = []
-    starts: list[float] = []
-    for _ in range(KILLS if engine == "sqlite" else KILLS // 5):
-        begun = time.monotonic()
+    rounds = KILLS if engine == "sqlite" else KILLS // 5
+    for _ in range(rounds):
         hospital.start()
-        starts.append(time.monotonic() - begun)
-        sends = unknown[:200] + wishes(settings, there, chance)
-        by_key = {sent.tag: sent for sent in sends}
-        killer = asyncio.get_running_loop().call_later(chance.uniform(.05, .6), hospital.kill)
-        outcome = await load.drive(hospital.base, sends, connections=12, until=time.monotonic() + .6)
-        killer.cancel()
-        hospital.kill()
+        sends = unknown[:200] + wishes(settings, there, chance, heard)
+        by_tag = {sent.tag: sent for sent in sends}
+        outcome = await killed_amid(hospital, sends, answers=chance.randrange(20, 400))
         for answer in outcome.answers:
-            assert answer.status in (201, 409, 422, 503), answer
-            if answer.status == 201:
-                visit = json.loads(answer.body)["id"]
-                assert acknowledged.setdefault(answer.tag, visit) == visit   # the same key, the same visit
-        unknown = [by_key[tag] for tag in dict.fromkeys(outcome.lost) if tag not in acknowledged]
-    assert len(acknowledged) > 10 * len(starts)
+            assert answer.status in (200, 201, 409, 422, 503), answer
+            if answer.status in (200, 201):
+                heard.take(answer.tag, json.loads(answer.body))
+        unknown = [by_tag[tag] for tag in dict.fromkeys(outcome.lost) if not heard.knows(tag[1])]
+    assert len(heard.visits) > 10 * rounds
+    assert heard.holds
+    assert heard.numbers
+    assert heard.calls
 
     hospital.start()   # whatever was under way is finished by the hospital itself
     try:
@@ -77,11 +126,43 @@ async def test_kill_after_kill_loses_nothing_and_doubles_nothing(settings: Setti
     finally:
         hospital.stop()
     visits, grains = await everything(settings)
-    booked_once(visits, grains)
-    kept = {visit.id for visit in visits}
-    assert {UUID(visit) for visit in acknowledged.values()} <= kept
-    assert len(set(acknowledged.values())) == len(acknowledged)
-    await effects_happened_once(settings, kept)
+    holds = {hold.id for hold in await kept(settings, "appointments", tables.HOLDS.find())}
+    over = {visit.id for visit in visits if visit.status is Status.COMPLETED}   # what was of their time stays theirs
+    booked_once(visits, [grain for grain in grains if grain.appointment_id not in holds | over])
+    assert Counter(grain.appointment_id for grain in grains if grain.appointment_id in holds) == dict.fromkeys(holds, 2 * 4)
+    everything_acknowledged_is_there(heard, {str(visit.id) for visit in visits})
+    numbers = await kept(settings, "appointments", tables.queue.TOKENS.find())
+    called_once(heard, numbers, {visit.id for visit in visits if visit.status in (Status.IN_PROGRESS, Status.COMPLETED)})
+    await effects_happened_once(settings, visits)
+
+
+async def killed_amid(hospital: Running, sends: list[load.Sent], *, answers: int) -> load.Outcome:
+    """What was heard until the kill, which comes when there were so many answers: however fast this machine is."""
+    outcome = load.Outcome()
+    driving = asyncio.create_task(load.drive(hospital.base, sends, connections=12, outcome=outcome))
+    async with asyncio.timeout(60):
+        while len(outcome.answers) < answers:
+            await asyncio.sleep(.001)
+    hospital.kill()
+    await asyncio.sleep(.05)   # until all connections know
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)
+    return outcome
+
+
+def everything_acknowledged_is_there(heard: Heard, visits: set[str]) -> None:
+    acknowledged = [one for made in heard.visits.values() for one in made]
+    assert set(acknowledged) <= visits
+    assert len(set(acknowledged)) == len(acknowledged)
+
+
+def called_once(heard: Heard, numbers: list[Any], seen: set[UUID]) -> None:
+    """Whom somebody was told to call was called, to the visit that was named; each visit began by one call."""
+    assert set(heard.numbers.values()) <= {str(one.id) for one in numbers}
+    assert sorted(one.number for one in numbers) == list(range(1, len(numbers) + 1))
+    calls = {str(one.id): str(one.appointment_id) for one in numbers if one.appointment_id}
+    assert set(heard.calls.values()) <= set(calls.items())
+    assert sorted(calls.values()) == sorted(map(str, seen))
 
 
 async def until_delivered(settings: Settings) -> None:
@@ -94,18 +175,22 @@ async def until_delivered(settings: Settings) -> None:
             await db.close()
 
 
-async def effects_happened_once(settings: Settings, visits: set[UUID]) -> None:
-    """Each visit: one row in the reports, one entry on the trail, one step."""
-    async def values(context: str, query: Query[object]) -> list[object]:
-        db = await Database.open(settings.database_url(context), context)
-        try:
-            async with db.reading() as reading:
-                return await reading.all(query)
-        finally:
-            await db.close()
+async def kept(settings: Settings, context: str, query: Query[T]) -> list[T]:
+    db = await Database.open(settings.database_url(context), context)
+    try:
+        async with db.reading() as reading:
+            return await reading.all(query)
+    finally:
+        await db.close()
 
-    assert Counter(await values("reports", Query(select(reports.visit.c.visit_id), UUID))) == Counter(visits)
-    booked = Query(select(audit.audit_event.c.entity).where(audit.audit_event.c.action == "appointment.booked"), str)
-    assert Counter(await values("audit", booked)) == Counter(f"appointment/{one}" for one in visits)
-    steps = Query(select(func.count()).select_from(appointments.step), int)
-    assert await values("appointments", steps) == [len(visits)]
+
+async def effects_happened_once(settings: Settings, visits: list[Visit]) -> None:
+    """Each visit: one row in the reports, one entry on the trail that it was made, a step for each version."""
+    found = await kept(settings, "reports", Query(select(reports.visit.c.visit_id), UUID))
+    assert Counter(found) == Counter(visit.id for visit in visits)
+    made = Query(select(audit.audit_event.c.entity).where(
+        audit.audit_event.c.action.in_(["appointment.booked", "appointment.started"])), str)
+    assert Counter(await kept(settings, "audit", made)) == Counter(f"appointment/{visit.id}" for visit in visits)
+    steps = await kept(settings, "appointments", tables.STEPS.find())
+    assert sorted((one.appointment_id, one.version) for one in steps) == sorted(
+        (visit.id, version) for visit in visits for version in range(1, visit.version + 1))
