@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from infirmary.kernel.access import Caller, Scope
+from infirmary.kernel.errors import Refusal
 
 
 class Role(StrEnum):
@@ -30,6 +31,13 @@ STAFF_ROLES = (DOCTOR, NURSE, RECEPTION, PHARMACIST, CASHIER, ADMIN, AUDITOR)
 OWN = Scope("own", "patient_id")          # a patient and what is about them
 TREATING = Scope("treating", "doctor_id")   # a doctor and the visits, patients and hours that are theirs
 SELF = Scope("self", "account_id")        # an account and what belongs to it
+
+
+class StepUpRequired(Refusal):
+    """This is sensitive, and your password was given too long ago. Send it to /auth/step-up, or use a passkey with
+    /auth/passkeys/step-up, then repeat."""
+
+    status = 403
 
 
 class Person(Struct, frozen=True):

@@ -71,6 +71,14 @@ class Video(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     turn_secret_file: str = ""
 
 
+class Imports(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much one table of people may hold, and for how many days what its rows said is kept once nobody works on it."""
+
+    most_bytes: Annotated[int, Meta(ge=1_000, le=100_000_000)] = 5_000_000
+    most_rows: Annotated[int, Meta(ge=1, le=200_000)] = 20_000
+    kept_days: Annotated[int, Meta(ge=1, le=366)] = 30
+
+
 class Services(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the parts find each other when they are separate processes. All empty: one process, which needs none of it;
     it may be traced, though."""
@@ -98,6 +106,7 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     mail: Mail = Mail()
     oidc: dict[Annotated[str, Meta(pattern="^[a-z0-9_-]{1,40}$")], OpenIdProvider] = {}   # by how addresses call it
     video: Video = Video()
+    imports: Imports = Imports()
     breached_passwords: str = ""   # file of published passwords, as Have I Been Pwned's downloader writes it (SHA-1)
     secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
     services: Services = Services()

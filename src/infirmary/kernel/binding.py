@@ -20,12 +20,12 @@ from litestar import Request, Response
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream as StreamResponse
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Empty, Receive, Scope, Send
 
 from . import tracing
 from .access import NOBODY, Caller
 from .client import ask_once, ask_service
-from .contract import Contract, File, Operation, Stream, wire_name
+from .contract import Contract, Download, File, Operation, Stream, Upload, wire_name
 from .database.db import Database
 from .database.errors import ConnectionLost, OutcomeUnknown, Transient
 from .errors import (
@@ -81,7 +81,8 @@ class Routes:
         handler.__name__ = operation.name
         path = re.sub(r"{(\w+)}", r"{\1:str}", operation.prefix + operation.path)
         return HTTPRouteHandler(path, http_method=operation.verb, status_code=operation.status,  # type: ignore[arg-type]
-                                include_in_schema=False, opt={"operation": operation})(handler)
+                                include_in_schema=False, opt={"operation": operation},
+                                request_max_body_size=None if operation.upload else Empty)(handler)
 
     def _caller(self, request: Request[Any, Any, Any], operation: Operation) -> Caller:
         given = _header(request, b"authorization")
@@ -97,7 +98,8 @@ class Routes:
     @staticmethod
     def _key(request: Request[Any, Any, Any], operation: Operation, caller: Caller) -> str | None:
         key = _header(request, b"idempotency-key")
-        if key is None or operation.verb != "POST" or caller.account_id is None:   # nobody's keys cannot be told apart
+        if key is None or operation.verb != "POST" or operation.upload \
+                or caller.account_id is None:   # nobody's keys cannot be told apart
             return None
         if not _KEY.fullmatch(key):
             raise Malformed(errors=[FieldError("Idempotency-Key", "Use 1 to 64 visible ASCII characters.")])
@@ -129,7 +131,7 @@ class Reader:
                                         rename={name: wire_name(name) for name in operation.query_names},
                                         forbid_unknown_fields=True)
         self._numbers = {wire_name(name) for name, kind in kinds.items() if _plain(kind) in (int, float, bool)}
-        self._body = None if operation.body is None or operation.form else msgspec.json.Decoder(operation.body)
+        self._body = None if operation.body is None or operation.form or operation.upload else msgspec.json.Decoder(operation.body)
 
     async def __call__(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
         """The arguments. Refuses with the fields named."""
@@ -144,13 +146,17 @@ class Reader:
             given[name] = getattr(query, name)
         if operation.wants_version is not None:
             given["if_match"] = self._version(_header(request, b"if-match"))
-        if operation.body is not None:
+        if operation.upload:
+            if _media_type(request) != operation.takes:
+                raise UnsupportedMediaType(f"Send this as {operation.takes}.")
+            given["body"] = Upload(request.stream())
+        elif operation.body is not None:
             try:
                 raw = await request.body()
             except RequestEntityTooLarge as error:
                 raise TooLarge from error
             client = _client(_header(request, b"authorization") or "") if takes_a_client(operation) else {}
-            given["body"] = self._from_body(_header(request, b"content-type") or "", raw, client)
+            given["body"] = self._from_body(_media_type(request), raw, client)
         return given
 
     def _from_query(self, raw: bytes) -> Any:
@@ -173,8 +179,7 @@ class Reader:
             raise StaleVersion   # RFC 9110: a tag that matches nothing is a failed precondition
         return int(match[1])
 
-    def _from_body(self, media: str, raw: bytes, client: Mapping[str, str]) -> Any:
-        kind = media.partition(";")[0].strip().lower()
+    def _from_body(self, kind: str, raw: bytes, client: Mapping[str, str]) -> Any:
         try:
             if self._body is None:
                 if kind != "application/x-www-form-urlencoded":
@@ -198,6 +203,10 @@ def _header(request: Request[Any, Any, Any], name: bytes) -> str | None:
     """A header, its values joined (RFC 9110, 5.3). The framework would take all headers apart to find one."""
     found = [value for given, value in request.scope["headers"] if given == name]
     return b", ".join(found).decode("latin-1") if found else None
+
+
+def _media_type(request: Request[Any, Any, Any]) -> str:
+    return (_header(request, b"content-type") or "").partition(";")[0].strip().lower()
 
 
 def takes_a_client(operation: Operation) -> bool:
@@ -275,8 +284,12 @@ def respond(operation: Operation, answer: Any, request: Request[Any, Any, Any]) 
     if isinstance(answer, Stream):
         return StreamResponse(answer.chunks, media_type="text/event-stream", headers={
             "Cache-Control": "no-store", "X-Accel-Buffering": "no"}).to_asgi_response(None, request)
+    media = f"{operation.media}; charset=utf-8" if operation.media.startswith("text/") else operation.media
+    if isinstance(answer, Download):
+        return StreamResponse(answer.chunks, media_type=media, headers={
+            "Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{answer.name}"',
+        }).to_asgi_response(None, request)
     if isinstance(answer, File):
-        media = f"{operation.media}; charset=utf-8" if operation.media.startswith("text/") else operation.media
         named = (b"content-disposition", f'attachment; filename="{answer.name}"'.encode())
         if not answer.tag:
             return Whole(operation.status, media, answer.content, named)

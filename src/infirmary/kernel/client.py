@@ -63,7 +63,8 @@ def in_process(contract: type[C], find: Callable[[], tuple[C, Database]]) -> C:
             outside_transaction(operation)
             service, db = find()
             method = getattr(service, operation.name)
-            if operation.verb == "POST" and (key := current.get().key) and caller.account_id is not None:
+            if operation.verb == "POST" and not operation.upload and (key := current.get().key) \
+                    and caller.account_id is not None:
                 bound = operation.signature.bind(self, caller, *args, **given).arguments
                 asked = {name: value for name, value in bound.items() if name not in ("self", "caller")}
                 return await ask_once(db, key, operation, method, caller, asked)

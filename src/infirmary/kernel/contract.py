@@ -45,6 +45,20 @@ class Stream(msgspec.Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """A body that is a file, taken in as it arrives: how much of it is too much, the service says. It cannot be read
+    twice, so no Idempotency-Key tells a repetition: the service does, by what is in the file."""
+
+    chunks: AsyncIterator[bytes]
+
+
+class Download(msgspec.Struct, frozen=True):
+    """An answer that is a file, made while it is sent. What cannot be finished breaks off, and is seen to."""
+
+    name: str
+    chunks: AsyncIterator[bytes]
+
+
 class Done(msgspec.Struct, frozen=True):
     """It is done, and there is nothing more to say."""
 
@@ -57,13 +71,14 @@ class Operation:
     """One thing a context may be asked.
 
     Parameters of the method: `body` is the JSON body; names in the path come from the path; `if_match` from the
-    header (required where it has no default); the rest from the query (`from_` is `from` there).
+    header (required where it has no default); the rest from the query (`from_` is `from` there). `takes` is the media type
+    of a body that is an Upload.
     """
 
     def __init__(self, method: Callable[..., Any], verb: str, path: str, *, allow: Policy, status: int,
-                 refuses: Sequence[type[Refusal]], media: str) -> None:
+                 refuses: Sequence[type[Refusal]], media: str, takes: str = "") -> None:
         self.method, self.verb, self.path, self.allow = method, verb, path, allow
-        self.status, self.refuses, self.media = status, tuple(refuses), media
+        self.status, self.refuses, self.media, self.takes = status, tuple(refuses), media, takes
         self.context = ""   # known once the contract class is made
         self.name = method.__name__
         self.signature = inspect.signature(method)
@@ -84,6 +99,10 @@ class Operation:
     @property
     def form(self) -> bool:
         return isinstance(self.body, type) and issubclass(self.body, Form)
+
+    @property
+    def upload(self) -> bool:
+        return self.body is Upload
 
     @cached_property
     def hints(self) -> dict[str, Any]:
@@ -106,13 +125,13 @@ class Operation:
 
 def _declare(verb: str) -> Callable[..., Callable[[F], F]]:
     def declare(path: str, *, allow: Policy, status: int = 200, refuses: Sequence[type[Refusal]] = (),
-                media: str = "application/json") -> Callable[[F], F]:
+                media: str = "application/json", takes: str = "") -> Callable[[F], F]:
         if not allow:
             raise TypeError(f"{verb} {path}: an operation without a policy cannot be declared")
 
         def mark(method: F) -> F:
             method.operation = Operation(  # type: ignore[attr-defined]
-                method, verb, path, allow=allow, status=status, refuses=refuses, media=media)
+                method, verb, path, allow=allow, status=status, refuses=refuses, media=media, takes=takes)
             return method
 
         return mark

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from .access import ANYONE
-from .contract import Contract, File, Operation, Stream, wire_name
+from .contract import Contract, Download, File, Operation, Stream, Upload, wire_name
 from .errors import (
     Broken,
     KeyReused,
@@ -25,6 +25,7 @@ from .errors import (
     VersionMissing,
 )
 
+_FILE = {"type": "string", "format": "binary"}
 _REF = "#/components/schemas/{name}"
 _SECONDS = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before asking again."}}
 _HEADERS: dict[int, Any] = {   # what a refusal with this status says in its head
@@ -49,8 +50,8 @@ def document(contracts: Iterable[type[Contract]], *, title: str, version: str) -
 
 
 def _types(operation: Operation) -> list[Any]:
-    kinds = [operation.hints[parameter.name] for parameter in operation.parameters]
-    return kinds if operation.answer in (File, Stream) else [*kinds, operation.answer]
+    kinds = [kind for parameter in operation.parameters if (kind := operation.hints[parameter.name]) is not Upload]
+    return kinds if operation.answer in (Download, File, Stream) else [*kinds, operation.answer]
 
 
 def _described(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +63,14 @@ def _described(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
         "parameters": [_parameter(operation, parameter, schema) for parameter in operation.parameters
                        if parameter.name != "body"],
         "responses": _responses(operation, schema)}
-    if operation.verb == "POST":
+    if operation.verb == "POST" and not operation.upload:
         described["parameters"].append({
             "name": "Idempotency-Key", "in": "header", "required": False,
             "description": "The same key and request are answered with the first answer; the effect happens once.",
             "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,64}$"}})
-    if operation.body is not None:
+    if operation.upload:
+        described["requestBody"] = {"required": True, "content": {operation.takes: {"schema": _FILE}}}
+    elif operation.body is not None:
         media = "application/x-www-form-urlencoded" if operation.form else "application/json"
         described["requestBody"] = {"required": True, "content": {media: {"schema": schema[repr(operation.body)]}}}
     return described
@@ -91,8 +94,7 @@ def _responses(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if "version" in getattr(operation.answer, "__struct_fields__", ()):
         headers = {"ETag": {"schema": {"type": "string"}, "description": "The version, for If-Match."}}
-    shape = ({"type": "string", "format": "binary"} if operation.answer is File else {"type": "string"}
-             if operation.answer is Stream else schema[repr(operation.answer)])
+    shape = (_FILE if operation.answer in (Download, File) else {"type": "string"} if operation.answer is Stream else schema[repr(operation.answer)])
     found: dict[str, Any] = {str(operation.status): {
         "description": "Done.", "headers": headers, "content": {operation.media: {"schema": shape}}}}
     for status, refusals in sorted(_refusals(operation).items()):
@@ -112,7 +114,7 @@ def _refusals(operation: Operation) -> dict[int, list[type[Refusal]]]:
         possible += [StaleVersion, *([VersionMissing] if operation.wants_version else [])]
     if operation.body is not None:
         possible += [UnsupportedMediaType, TooLarge]
-    if operation.verb == "POST":
+    if operation.verb == "POST" and not operation.upload:
         possible.append(KeyReused)
     by_status: dict[int, list[type[Refusal]]] = {}
     for refusal in possible:

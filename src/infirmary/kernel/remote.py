@@ -20,7 +20,7 @@ import msgspec
 from . import tracing
 from .access import Caller
 from .client import client_of, outside_transaction
-from .contract import Contract, File, Operation, Stream, wire_name
+from .contract import Contract, Download, File, Operation, Stream, wire_name
 from .errors import FieldError, Refusal, Unavailable
 from .request import current
 
@@ -29,6 +29,7 @@ DEADLINE = 2.0       # seconds for one call, tries included
 PATIENCE = 1.0       # seconds for one try of what may be tried elsewhere
 TRIES = 3
 TRIPS_AFTER, OPEN_FOR = 5, 2.0   # the breaker: failures in a row, and seconds of not asking
+UPLOADING = 60.0     # seconds for a call that brings a file
 SILENCE = 60.0       # seconds without a byte after which a stream is over
 
 Sign = Callable[[Caller], str]   # the token that proves who asks; empty for nobody
@@ -88,7 +89,7 @@ def over_http(contract: type[C], find: Callable[[], Sequence[str]], http: aiohtt
     peers = Peers(find)
 
     def ask(operation: Operation) -> Callable[..., Any]:
-        if operation.answer is Stream:
+        if operation.answer in (Download, Stream):
             return _streamed(operation, peers, http, sign)
         decode = None if operation.answer is File else msgspec.json.Decoder(operation.answer).decode
 
@@ -96,7 +97,8 @@ def over_http(contract: type[C], find: Callable[[], Sequence[str]], http: aiohtt
             outside_transaction(operation)
             with tracing.asking(operation.id) as span:
                 letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
-                reply, raw = await _answered(letter, peers, http, repeatable=_repeatable(operation, caller))
+                reply, raw = await _answered(letter, peers, http, repeatable=_repeatable(operation, caller),
+                                             within=UPLOADING if operation.upload else DEADLINE)
                 tracing.answered(span, reply.status)
             if reply.status >= 400:
                 raise _refusal(reply.status, raw, reply.headers.get("Retry-After"))
@@ -109,12 +111,12 @@ def over_http(contract: type[C], find: Callable[[], Sequence[str]], http: aiohtt
 
 def _repeatable(operation: Operation, caller: Caller) -> bool:
     """Reads, and writes under a key; a service keeps the keys of those it can tell apart."""
-    return operation.verb == "GET" or (operation.verb == "POST" and caller.account_id is not None)
+    return operation.verb == "GET" or (operation.verb == "POST" and not operation.upload and caller.account_id is not None)
 
 
 async def _answered(letter: Letter, peers: Peers, http: aiohttp.ClientSession, *,
-                    repeatable: bool) -> tuple[aiohttp.ClientResponse, bytes]:
-    until, tried = monotonic() + DEADLINE, list[str]()
+                    repeatable: bool, within: float) -> tuple[aiohttp.ClientResponse, bytes]:
+    until, tried = monotonic() + within, list[str]()
     while True:
         url, breaker = peers.choose(tried)
         tried.append(url)
@@ -143,7 +145,7 @@ async def _answered(letter: Letter, peers: Peers, http: aiohttp.ClientSession, *
 
 
 def _streamed(operation: Operation, peers: Peers, http: aiohttp.ClientSession, sign: Sign) -> Callable[..., Any]:
-    async def call(self: Any, caller: Caller, *args: Any, **given: Any) -> Stream:
+    async def call(self: Any, caller: Caller, *args: Any, **given: Any) -> Download | Stream:
         """The first answer comes before the stream does, so that a refusal is raised here."""
         outside_transaction(operation)
         with tracing.asking(operation.id) as span:
@@ -160,7 +162,7 @@ def _streamed(operation: Operation, peers: Peers, http: aiohttp.ClientSession, s
         if reply.status >= 400:
             async with reply:
                 raise _refusal(reply.status, await reply.read(), reply.headers.get("Retry-After"))
-        return Stream(_chunks(reply))
+        return Download(_file_name(reply), _pieces(reply)) if operation.answer is Download else Stream(_chunks(reply))
 
     return call
 
@@ -173,6 +175,13 @@ async def _chunks(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError):
             return
+
+
+async def _pieces(reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """All of a file, or an error: who gets half of it must know."""
+    async with reply:
+        async for chunk in reply.content.iter_any():
+            yield chunk
 
 
 def _written(operation: Operation, caller: Caller, given: dict[str, Any], sign: Sign) -> Letter:
@@ -192,7 +201,10 @@ def _written(operation: Operation, caller: Caller, given: dict[str, Any], sign: 
         headers["Idempotency-Key"] = request.key or str(uuid4())
     rest: dict[str, Any] = {"params": query, "headers": headers}
     if "body" in given:
-        if operation.form:
+        if operation.upload:
+            rest["data"] = given["body"].chunks
+            headers["Content-Type"] = operation.takes
+        elif operation.form:
             fields = msgspec.to_builtins(given["body"])
             rest["data"] = {name: value for name, value in fields.items() if value is not None}
         else:

@@ -10,12 +10,14 @@ import msgspec
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, Mode, OpenVisits, Status
 from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.identity.contract import Identity, Recipient
 from infirmary.contexts.patients.contract import Demographics, Enrol, Patient, Patients
 from infirmary.contexts.patients.service import PatientsService
 from infirmary.kernel.access import Caller
 from infirmary.kernel.audit import Audited
 from infirmary.kernel.bus import Consumer
 from infirmary.kernel.clock import HeldClock
+from infirmary.kernel.contract import Done
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.events import Event, Fact
@@ -30,6 +32,7 @@ from infirmary.language import (
     PHARMACIST,
     RECEPTION,
     Role,
+    StepUpRequired,
     service,
 )
 
@@ -78,6 +81,24 @@ class Visits(Appointments):
 
 
 @dataclass
+class Accounts(Identity):
+    """Identity, as far as the register asks it."""
+
+    of: set[UUID] = field(default_factory=set)
+    fresh: bool = True
+
+    async def recipients(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,
+                         account_id: UUID | None = None) -> list[Recipient]:
+        return [Recipient(new_id(), "Delia", "delia@example.test", patient_id)] if patient_id in self.of else []
+
+    async def stepped_up(self, caller: Caller) -> Done:
+        caller.must_reach(account_id=caller.account_id)
+        if not self.fresh:
+            raise StepUpRequired
+        return Done()
+
+
+@dataclass
 class Register:
     """The register alone on its database, asked through its contract."""
 
@@ -87,6 +108,7 @@ class Register:
     visits: Visits
     hears: Consumer
     service: PatientsService
+    accounts: Accounts
 
     async def a_patient(self, given_name: str = "Delia", family_name: str = "Vega", birth_date: date = date(1968, 3, 14),
                         **more: Any) -> Patient:

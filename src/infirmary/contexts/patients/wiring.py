@@ -12,4 +12,6 @@ from .tables import MIGRATIONS, metadata
 
 PATIENTS = Context(contract=Patients, metadata=metadata, migrations=MIGRATIONS, service=PatientsService,
                    reactions=reactions,
-                   jobs=lambda service: [Job("end-guardianships", timedelta(minutes=10), service.end_those_over)])
+                   jobs=lambda service: [Job("end-guardianships", timedelta(minutes=10), service.end_those_over),
+                                         Job("tend-imports", timedelta(0), service.tend_imports),
+                                         Job("forget-imports", timedelta(hours=1), service.forget_imports)])

@@ -107,11 +107,15 @@ class Id(TypeDecorator[UUID]):
 
 
 class Json(TypeDecorator[object]):
-    """Any value msgspec can write. JSONB and MySQL reorder keys: never hash what comes back."""
+    """Any value msgspec can write, read back as `of`. JSONB and MySQL reorder keys: never hash what comes back."""
 
     impl = types.JSON
     cache_ok = True
     python_type = object
+
+    def __init__(self, of: Any = Any) -> None:
+        super().__init__()
+        self.of = of
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         match dialect.name:
@@ -125,7 +129,7 @@ class Json(TypeDecorator[object]):
         return _or_null(lambda value: msgspec.json.encode(value).decode())
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
-        return _or_null(msgspec.json.Decoder().decode)
+        return _or_null(msgspec.json.Decoder(self.of).decode)
 
 
 class EnumText(TypeDecorator[Enum]):

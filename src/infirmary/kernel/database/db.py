@@ -123,6 +123,11 @@ class Transaction(Reading):
         if rows:
             self._pending.append(Queued(insert, rows))
 
+    async def push(self) -> None:
+        """What is queued leaves now: for more rows than memory should hold."""
+        if self._pending:
+            await self._flush()
+
     async def _flush(self) -> None:
         self._flushed = True
         await super()._flush()

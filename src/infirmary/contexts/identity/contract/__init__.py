@@ -7,7 +7,7 @@ from infirmary.contexts.patients.contract import BirthDateImpossible
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, delete, get, patch, post
 from infirmary.kernel.errors import NotFound, TooManyTries
-from infirmary.language import ADMIN, SERVICE, Role, SearchText
+from infirmary.language import ADMIN, SERVICE, Role, SearchText, StepUpRequired
 
 from .accounts import (
     EVERYBODY,
@@ -62,7 +62,6 @@ from .factors import (
     RecoveryCodes,
     SecondFactor,
     StepUp,
-    StepUpRequired,
     TotpEnrolment,
     WrongCode,
 )
@@ -217,7 +216,11 @@ class Identity(SignInElsewhere, Programs, Contract, context="identity"):
 
     @post("/auth/step-up", allow=EVERYBODY, refuses=[WrongCredentials, TooManyTries])
     async def step_up(self, caller: Caller, body: StepUp) -> Done:
-        """Give the password again: for ten minutes this sign-in may change how one signs in."""
+        """Give the password again: for ten minutes this sign-in may do what is sensitive, such as change how one signs in."""
+
+    @get("/auth/step-up", allow=EVERYBODY, refuses=[StepUpRequired])
+    async def stepped_up(self, caller: Caller) -> Done:
+        """Whether the password, or a passkey, was given in the last ten minutes; asked where other contexts need it."""
 
     @post("/auth/otp/request", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
     async def request_code(self, caller: Caller, body: AskForCode) -> CodeAsked:

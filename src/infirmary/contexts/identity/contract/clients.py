@@ -9,9 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from infirmary.kernel.access import ANY, Caller
 from infirmary.kernel.contract import Contract, Cursor, Instant, Limit, Page, get, patch, post
 from infirmary.kernel.errors import Conflict, NotFound, NotSignedIn, Refusal
-from infirmary.language import ADMIN, Name, Role
-
-from .factors import StepUpRequired
+from infirmary.language import ADMIN, Name, Role, StepUpRequired
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=8)]
 

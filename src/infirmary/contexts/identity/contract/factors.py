@@ -60,13 +60,6 @@ class StepUp(Struct, frozen=True, forbid_unknown_fields=True):
     password: Password
 
 
-class StepUpRequired(Refusal):
-    """This changes how somebody signs in, and your password was given too long ago. Send it to /auth/step-up, or use a
-    passkey with /auth/passkeys/step-up, then repeat."""
-
-    status = 403
-
-
 class FactorSet(Conflict):
     """There is an authenticator app for this account already. Remove it first."""
 

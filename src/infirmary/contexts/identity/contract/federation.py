@@ -9,9 +9,10 @@ from msgspec import Meta, Struct
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Contract, Done, Instant, delete, get, post
 from infirmary.kernel.errors import Conflict, NotFound, NotSignedIn, Refusal, TooManyTries, Unavailable
+from infirmary.language import StepUpRequired
 
 from .accounts import EVERYBODY, Tokens
-from .factors import MfaRequired, StepUpRequired
+from .factors import MfaRequired
 
 Brought = Annotated[str, Meta(min_length=1, max_length=2000)]
 

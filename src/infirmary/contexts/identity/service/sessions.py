@@ -110,6 +110,12 @@ class Sessions(Codes):
             tx.audit("session.stepped_up", caller, entity=f"session/{caller.session_id}")
             return tx.answer(Done())
 
+    async def stepped_up(self, caller: Caller) -> Done:
+        caller.must_reach(account_id=caller.account_id)
+        async with self.db.reading() as reading:
+            await self.must_be_fresh(reading, caller)
+        return Done()
+
     async def must_be_fresh(self, reading: Reading, caller: Caller) -> None:
         """Refuses unless the password was given in this session within the last minutes."""
         session = await tables.SESSIONS.get(reading, caller.session_id) if caller.session_id else None

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from infirmary.kernel.access import ANY, ANYONE, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, Limit, Page, delete, get, patch, post, put
+from infirmary.kernel.contract import Cursor, Done, Limit, Page, delete, get, patch, post, put
 from infirmary.kernel.errors import NotFound
 from infirmary.language import (
     ADMIN,
@@ -54,6 +54,7 @@ from .guardians import (
     OneGuardsTheOther,
     OwnGuardian,
 )
+from .imports import Imports
 from .merging import HoldsOthers, Merge, MergeForm, NotMerged, SameRecord, UnmergeForm, VisitsCollide
 from .people import (
     AmendPatient,
@@ -81,7 +82,7 @@ __all__ = [
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 
 
-class Patients(Contract, context="patients"):
+class Patients(Imports, context="patients"):
     @post("/patients", status=201, allow=DESK, refuses=[BirthDateImpossible])
     async def register(self, caller: Caller, body: Demographics) -> Patient:
         """Enter somebody in the register."""

@@ -15,7 +15,7 @@ from math import log2
 from msgspec import Struct
 from rapidfuzz.distance import OSA
 
-from infirmary.contexts.patients.contract import Gender, Match, Patient
+from infirmary.contexts.patients.contract import Demographics, Gender, Match, Patient
 from infirmary.language import folded
 
 from .finding import a_date, digits, email_word, ends_phone, words
@@ -83,7 +83,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         return a_date(born.year, born.day, born.month) if born and born.day != born.month else None
 
 
-def known(patient: Patient) -> Asked:
+def known(patient: Patient | Demographics) -> Asked:
     return Asked(given_name=patient.given_name, family_name=patient.family_name, birth_date=patient.birth_date,
                  phone=patient.phone, email=patient.email, gender=patient.gender)
 

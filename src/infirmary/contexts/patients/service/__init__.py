@@ -5,10 +5,9 @@ from .around import Around
 from .finding import Finding
 from .guarding import Guarding
 from .merging import Merging
-from .register import Registering
 
 __all__ = ["PatientsService"]
 
 
-class PatientsService(Registering, Finding, Around, Merging, Guarding):
+class PatientsService(Finding, Around, Merging, Guarding):
     """All of the contract."""

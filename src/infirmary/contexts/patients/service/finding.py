@@ -2,42 +2,52 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
 from infirmary.contexts.appointments.contract import Status
 from infirmary.contexts.appointments.events import VisitChanged
 from infirmary.contexts.patients.contract import Match, Patient, PatientCard
-from infirmary.contexts.patients.domain import alike, finding
+from infirmary.contexts.patients.contract.imports import ExportForm
+from infirmary.contexts.patients.domain import alike, finding, sheets
 from infirmary.contexts.patients.domain.people import STAYS_TREATING
-from infirmary.contexts.patients.tables import merging
+from infirmary.contexts.patients.tables import imports, merging
 from infirmary.contexts.patients.tables import people as tables
 from infirmary.kernel.access import Caller
-from infirmary.kernel.contract import Page
+from infirmary.kernel.contract import Download, Page
+from infirmary.kernel.database.db import Reading
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import FieldError, Malformed
 from infirmary.kernel.events import Fact
 
-from .base import Base
+from .importing import Importing
+
+EXPORTED_AT_ONCE = 500
 
 
-class Finding(Base):
+class Finding(Importing):
     async def search(self, caller: Caller, q: str = "", birth_date: date | None = None, phone: str | None = None,
                      limit: int = 25, cursor: str | None = None) -> Page[Patient]:
         within = caller.only()
         readings = finding.readings(q, today=self.today(), birth_date=birth_date, phone=phone)
         at, after = _place(cursor, len(readings))
         async with self.db.reading() as reading:
-            while True:
-                found, further = await tables.find(reading, readings[at], doctor_id=within.get("doctor_id"),
-                                                   now=self.clock.now(), after=after, limit=limit)
-                if found or after or at + 1 == len(readings):
-                    break
-                at += 1
+            at, found, further = await self._looked(reading, readings, at, after, within, limit)
             people = await merging.led_on(reading, found)
         async with self.db.transaction() as tx:   # never what was typed: it names people
             tx.audit("patient.searched", caller, entity="patients", found=str(len(people)))
         return Page(people, further and f"{at}.{further}")
+
+    async def _looked(self, reading: Reading, readings: Sequence[Sequence[finding.Fragment]], at: int, after: str | None,
+                      within: Mapping[str, UUID], limit: int) -> tuple[int, list[tables.Stored], str | None]:
+        """A page of the first reading, from this one on, by which anybody is found; and which that is."""
+        while True:
+            found, further = await tables.find(reading, readings[at], doctor_id=within.get("doctor_id"),
+                                               now=self.clock.now(), after=after, limit=limit)
+            if found or after or at + 1 == len(readings):
+                return at, found, further
+            at += 1
 
     async def matches(self, caller: Caller, given_name: str = "", family_name: str = "", birth_date: date | None = None,
                       phone: str | None = None, email: str | None = None) -> list[Match]:
@@ -58,6 +68,37 @@ class Finding(Base):
             tx.audit("patient.matched", caller, subject_id=patient_id, entity=f"patient/{patient_id}",
                      found=str(len(found)))
         return found
+
+    async def export(self, caller: Caller, body: ExportForm) -> Download:
+        await self.identity.stepped_up(caller)
+        readings = finding.readings(body.q, today=self.today(), birth_date=body.birth_date, phone=body.phone)
+        async with self.db.transaction() as tx:   # that it began, should it break off
+            tx.audit("register.export_begun", caller, entity="patients", reason=body.reason.strip(),
+                     whole="yes" if _all_of_it(readings) else "no")
+        return Download(f"patients-{self.today()}.csv", self._as_table(caller, readings))
+
+    async def _as_table(self, caller: Caller, readings: Sequence[Sequence[finding.Fragment]]) -> AsyncIterator[bytes]:
+        """In pages by key: so much memory, however many people."""
+        yield sheets.BEGINS + sheets.written([sheets.HEAD])
+        count, at, after, broken_off = 0, 0, None, "yes"
+        led_here: set[UUID] = set()   # merged records lead to one that is, or will be, found by itself
+        try:
+            while True:
+                async with self.db.reading() as reading:
+                    at, found, after = await self._looked(reading, readings, at, after, {}, EXPORTED_AT_ONCE)
+                    if _all_of_it(readings):
+                        people = [one.shown for one in found if one.merged_into is None]
+                    else:
+                        people = [one for one in await merging.led_on(reading, found) if one.id not in led_here]
+                        led_here.update(one.id for one in people)
+                count += len(people)
+                yield sheets.written([getattr(one, name) for name in sheets.HEAD] for one in people)
+                if after is None:
+                    broken_off = "no"
+                    return
+        finally:
+            async with self.db.transaction() as tx:
+                tx.audit("register.exported", caller, entity="patients", rows=str(count), broken_off=broken_off)
 
     async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
         async with self.db.reading() as reading:
@@ -89,13 +130,20 @@ class Finding(Base):
         await (self.visit_called_off if off else self.visit_arranged)(event, fact)
 
     async def _relate(self, fact: Fact, relation: tables.CareRelation) -> None:
-        if relation.version == 1:   # nearly always the first we hear of it: one trip to the database, no question
+        async with self.db.reading() as reading:
+            imported = await reading.one(imports.MADE, patient_id=relation.patient_id) is not None
+        if relation.version == 1 and not imported:   # nearly always the first we hear of it: one trip, no question
             with contextlib.suppress(UniqueViolation):
                 async with self.db.transaction(once=fact.id) as tx:
                     tables.RELATIONS.add(tx, relation)
                 return
         async with self.db.transaction(once=fact.id) as tx:
-            await tables.RELATIONS.keep_newest(tx, relation)
+            if await tables.RELATIONS.keep_newest(tx, relation) and imported and relation.until is not None:
+                await self.opened_for_visit(tx, relation.patient_id)
+
+
+def _all_of_it(readings: Sequence[Sequence[finding.Fragment]]) -> bool:
+    return not readings[0]
 
 
 def _place(cursor: str | None, readings: int) -> tuple[int, str | None]:

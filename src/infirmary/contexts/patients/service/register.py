@@ -12,6 +12,7 @@ from infirmary.contexts.patients.events import PatientAmended, PatientRegistered
 from infirmary.contexts.patients.tables import people as tables
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.columns import new_id
+from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.language import service
 
@@ -43,12 +44,15 @@ class Registering(Base):
 
     async def _entered(self, caller: Caller, patient_id: UUID, body: Demographics) -> Patient:
         async with self.db.transaction() as tx:
-            number = await tables.next_number(tx)   # locked from here, until all the rest leaves with the commit
-            patient = rules.entered(body, patient_id=patient_id, number=number, at=self.clock.now())
-            tables.add(tx, patient)
-            tx.emit(PatientRegistered(aggregate=patient.id, version=1, name=patient.name, number=number))
-            tx.audit("patient.registered", caller, subject_id=patient.id, entity=f"patient/{patient.id}")
-            return tx.answer(patient)
+            return tx.answer(await self.entered(tx, caller, patient_id, body))
+
+    async def entered(self, tx: Transaction, caller: Caller, patient_id: UUID, body: Demographics) -> Patient:
+        number = await tables.next_number(tx)   # locked from here, until all the rest leaves with the commit
+        patient = rules.entered(body, patient_id=patient_id, number=number, at=self.clock.now())
+        tables.add(tx, patient)
+        tx.emit(PatientRegistered(aggregate=patient.id, version=1, name=patient.name, number=number))
+        tx.audit("patient.registered", caller, subject_id=patient.id, entity=f"patient/{patient.id}")
+        return patient
 
     async def replace(self, caller: Caller, patient_id: UUID, body: Demographics, if_match: int) -> Patient:
         caller = await self.in_reach(caller, patient_id)
@@ -89,7 +93,17 @@ class Registering(Base):
             if before.retired_at is not None:
                 return before
             rules.must_be_open(before)
-            saved = await tables.save(tx, before, structs.replace(before, retired_at=self.clock.now()))
-            tx.emit(PatientWasRetired(aggregate=saved.id, version=saved.version, name=saved.name, number=saved.number))
-            tx.audit("patient.retired", caller, subject_id=saved.id, entity=f"patient/{saved.id}")
-            return saved
+            return await self.closed(tx, caller, before)
+
+    async def closed(self, tx: Transaction, caller: Caller, before: Patient) -> Patient:
+        saved = await tables.save(tx, before, structs.replace(before, retired_at=self.clock.now()))
+        tx.emit(PatientWasRetired(aggregate=saved.id, version=saved.version, name=saved.name, number=saved.number))
+        tx.audit("patient.retired", caller, subject_id=saved.id, entity=f"patient/{saved.id}")
+        return saved
+
+    async def reopened(self, tx: Transaction, caller: Caller, before: Patient) -> Patient:
+        """A closed record that is needed after all."""
+        saved = await tables.save(tx, before, structs.replace(before, retired_at=None))
+        tx.emit(PatientAmended(aggregate=saved.id, version=saved.version, name=saved.name, number=saved.number))
+        tx.audit("patient.reopened", caller, subject_id=saved.id, entity=f"patient/{saved.id}")
+        return saved

@@ -93,7 +93,8 @@ care_relation = Table(
     Column("patient_id", Id, nullable=False),
     Column("until", UtcDateTime),
     Column("version", Integer, nullable=False),
-    Index("care_relation_by_doctor", "doctor_id", "patient_id", "until"))
+    Index("care_relation_by_doctor", "doctor_id", "patient_id", "until"),
+    Index("care_relation_by_patient", "patient_id"))
 
 counter = Table(
     "counter", metadata,
