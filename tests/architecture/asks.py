@@ -42,7 +42,7 @@ class Ask:
     operation: Operation
     path: dict[str, Any] = field(default_factory=dict)
     query: dict[str, Any] = field(default_factory=dict)
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | bytes | None = None
     if_match: int | None = None
     hides: tuple[str, ...] = ()
     listing: bool = False
@@ -55,14 +55,14 @@ class Ask:
 
     @property
     def headers(self) -> dict[str, str]:
-        media = "application/x-www-form-urlencoded" if self.operation.form else "application/json"
+        media = self.operation.takes or ("application/x-www-form-urlencoded" if self.operation.form else "application/json")
         return {**({"Content-Type": media} if self.body is not None else {}),
                 **({"If-Match": f'"{self.if_match}"'} if self.if_match is not None else {})}
 
     @property
     def content(self) -> bytes | None:
-        if self.body is None:
-            return None
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body
         return (urlencode(self.body) if self.operation.form else json.dumps(self.body, default=_text)).encode()
 
     def twin(self) -> Ask:
@@ -72,7 +72,8 @@ class Ask:
         path = {name: new_id() if isinstance(value, UUID) else value for name, value in self.path.items()}
         return replace(self, path=path,
                        query={name: unknown(name, value) for name, value in self.query.items()},
-                       body=self.body and {name: unknown(name, value) for name, value in self.body.items()})
+                       body={name: unknown(name, value) for name, value in self.body.items()}
+                       if isinstance(self.body, dict) else self.body)
 
     async def sent(self, http: aiohttp.ClientSession, base: str, headers: dict[str, str]) -> Reply:
         data = None if self.content is None else io.BytesIO(self.content)

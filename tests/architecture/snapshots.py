@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from infirmary.kernel.audit import Audited
-from infirmary.kernel.contract import Contract, File, Operation, Stream, wire_name
+from infirmary.kernel.contract import Contract, Download, File, Operation, Stream, Upload, wire_name
 from infirmary.kernel.events import Event
 
 from .requests import CONTRACTS
@@ -38,11 +38,12 @@ def promises_of(operations: Iterable[Operation], events: Iterable[type[Event]]) 
     for operation in operations:
         asked = f"{operation.verb} {operation.prefix}{operation.path}"
         found[asked] = f"{operation.status} {operation.media}"
-        plain = operation.answer in (File, Stream)
+        plain = operation.answer in (Download, File, Stream)
         found[f"{asked} answers"] = operation.answer.__name__ if plain else typed(operation.answer)
         for parameter in operation.parameters:
             needed = "" if parameter.default is not Parameter.empty else ", needed"
-            found[f"{asked} takes {wire_name(parameter.name)}"] = typed(operation.hints[parameter.name]) + needed
+            kind = operation.hints[parameter.name]
+            found[f"{asked} takes {wire_name(parameter.name)}"] = (operation.takes if kind is Upload else typed(kind)) + needed
         for refusal in operation.refuses:
             found[f"{asked} refuses {refusal.code}"] = str(refusal.status)
     found |= {f"{event.kind} is announced": "" for event in events}

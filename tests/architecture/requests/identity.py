@@ -73,6 +73,12 @@ async def enroll_totp(world: World, of: Subject) -> dict[str, Any]:
     return {}
 
 
+@asks("identity.stepped_up", about=ONES_OWN)
+async def stepped_up(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    return {}
+
+
 @asks("identity.step_up", about=ONES_OWN)
 async def step_up(world: World, of: Subject) -> dict[str, Any]:
     await world.usual_password(of.account_id)

@@ -1,6 +1,7 @@
 """Patients."""
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from infirmary.contexts.patients.contract import (
     MergeForm,
     Patients,
 )
+from infirmary.kernel.contract import Upload
 from infirmary.kernel.database.columns import new_id
 from tests.architecture.world import ROOT, Subject, World
 
@@ -44,7 +46,8 @@ async def matches(world: World, of: Subject) -> dict[str, Any]:
     return {"query": {"family_name": of.family_name}, "hides": ("family_name",)}
 
 
-@asks("patients.patient", "patients.card", "patients.duplicates", "patients.merges", about=PERSONS)
+@asks("patients.patient", "patients.card", "patients.duplicates", "patients.merges", "patients.held_record",
+      about=PERSONS)
 async def patient(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"patient_id": of.patient_id}}
 
@@ -157,3 +160,44 @@ async def end_guardianship(world: World, of: Subject) -> dict[str, Any]:
     made = await ask.name_guardian(ROOT, of.patient_id, a_guardian(somebody.id))
     return {"path": {"patient_id": of.patient_id, "guardianship_id": made.id}, "if_match": made.version,
             "body": {"reason": "Moved away."}}
+
+
+def a_table(world: World) -> bytes:
+    """Of somebody whom no table has named before."""
+    return f"given_name,family_name,birth_date\nNew,Comer{world.count()},1975-05-05\n".encode()
+
+
+async def an_import(world: World) -> UUID:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield a_table(world)
+    return (await world.house.ask(Patients).begin_import(ROOT, Upload(chunks()))).id
+
+
+@asks("patients.begin_import")
+async def begin_import(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": a_table(world)}
+
+
+@asks("patients.imports")
+async def imports(world: World, of: Subject) -> dict[str, Any]:
+    return {}
+
+
+@asks("patients.patient_import", "patients.import_rows", "patients.faulty_rows", "patients.stop_import",
+      "patients.undo_import")
+async def one_import(world: World, of: Subject) -> dict[str, Any]:
+    return {"path": {"import_id": await an_import(world)}}
+
+
+@asks("patients.apply_import", "patients.choose_for_row")
+async def checked_import(world: World, of: Subject) -> dict[str, Any]:
+    import_id = await an_import(world)
+    await world.house.rooms["patients"].service.carry_out_imports()
+    return {"path": {"import_id": import_id, "line": 2}, "body": {"choice": "register"}, "if_match": 2}
+
+
+@asks("patients.export")
+async def export(world: World, of: Subject) -> dict[str, Any]:
+    for one in world.accounts.values():
+        await world.fresh(one.id)
+    return {"body": {"reason": "To be looked at."}}

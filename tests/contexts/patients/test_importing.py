@@ -141,7 +141,7 @@ async def test_all_that_is_wrong_with_a_row_is_said_at_once(register: Register, 
 @pytest.mark.parametrize(("content", "refusal", "said"), [
     (b"", ColumnsMissing, "must name"), (b"given_name,family_name\nA,B", ColumnsMissing, "must name"),
     (b"given_name,family_name,birth_date\n\n , ,\n", NotATable, "no rows"),
-    (b"given_name,family_name,birth_date\n\"A,B,1980-01-01\nC,D,1980-01-01\n", NotATable, "Line 2"),
+    (b'given_name,family_name,birth_date\n"A,B,1980-01-01\nC,D,1980-01-01\n', NotATable, "Line 2"),
     (b"given_name,family_name,birth_date\nJos\xe9,B,1980-01-01", NotATable, "UTF-8"),
     ("given_name,family_name,birth_date\nA,B,1980-01-01".encode("utf-16"), NotATable, "UTF-8"),
     (b"given_name,family_name,birth_date\nA\0,B,1980-01-01", NotATable, "character U"),

@@ -54,6 +54,7 @@ from .guardians import (
     OneGuardsTheOther,
     OwnGuardian,
 )
+from .held import HeldRecord
 from .imports import Imports
 from .merging import HoldsOthers, Merge, MergeForm, NotMerged, SameRecord, UnmergeForm, VisitsCollide
 from .people import (
@@ -73,7 +74,7 @@ __all__ = [
     "Acting", "AlreadyGuardian", "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText",
     "ContactForm", "ContactPerson", "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision",
     "Demographics", "EndGuardianship", "Enrol", "Gender", "GuardianForm", "GuardianKind", "Guardianship",
-    "GuardianshipBackwards", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers", "NotMerged",
+    "GuardianshipBackwards", "HeldRecord", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers", "NotMerged",
     "NothingToWithdraw", "OfAge", "OneGuardsTheOther", "OwnGuardian", "Patient", "PatientCard", "PatientRetired",
     "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged", "UnmergeForm", "VisitsCollide",
     "VisitsStillOpen",
@@ -108,6 +109,10 @@ class Patients(Imports, context="patients"):
          allow={PATIENT: OWN, **DESK, DOCTOR: TREATING, CASHIER: ANY, PHARMACIST: ANY})
     async def patient(self, caller: Caller, patient_id: UUID) -> Patient:
         """One patient. Reading somebody else's record is audited."""
+
+    @get("/patients/{patient_id}/export", allow={PATIENT: OWN, **DESK}, refuses=[NotFound])
+    async def held_record(self, caller: Caller, patient_id: UUID) -> HeldRecord:
+        """All that the register holds about one patient (GDPR, articles 15 and 20); audited, also when it is their own."""
 
     @get("/patients/{patient_id}/duplicates", allow=DESK, refuses=[NotFound])
     async def duplicates(self, caller: Caller, patient_id: UUID) -> list[Match]:

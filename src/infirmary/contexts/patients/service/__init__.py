@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from .around import Around
 from .finding import Finding
-from .guarding import Guarding
+from .holding import Holding
 from .merging import Merging
 
 __all__ = ["PatientsService"]
 
 
-class PatientsService(Finding, Around, Merging, Guarding):
+class PatientsService(Finding, Around, Merging, Holding):
     """All of the contract."""

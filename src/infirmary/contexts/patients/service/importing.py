@@ -366,11 +366,8 @@ async def _next(reading: Reading, import_id: UUID, status: RowStatus, limit: int
 
 
 async def _same_as(tx: Transaction, row: Row, key: str | None) -> int | None:
-    """An earlier line about the same person."""
-    if key is None:
-        return None
-    found = await tx.one(tables.SAME_PERSON, import_id=row.import_id, person_key=key, line=row.line)
-    return found
+    """The earlier line about the same person."""
+    return min(await tx.all(tables.SAME_PERSON, import_id=row.import_id, person_key=key, line=row.line), default=None)
 
 
 async def _rows(reading: Reading, import_id: UUID, status: RowStatus | None, after: str | None, limit: int,

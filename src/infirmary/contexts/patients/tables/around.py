@@ -69,6 +69,9 @@ CONTACTS_OF = CONTACTS.find(of_record(contact.c.patient_id), order_by=[
     contact.c.emergency.desc(), contact.c.next_of_kin.desc(), contact.c.id])
 REMOVE_CONTACT = Statement(delete(contact).where(
     contact.c.id == bindparam("key", type_=Id), contact.c.version == bindparam("seen")))
+EVERY_COVERAGE_OF = COVERAGES.find(of_record(coverage.c.patient_id), order_by=[coverage.c.id])
+EVERY_CONSENT_OF = CONSENTS.find(of_record(consent.c.patient_id), order_by=[
+    consent.c.at, consent.c.purpose, consent.c.number])
 COVERAGES_OF = COVERAGES.find(of_record(coverage.c.patient_id), coverage.c.withdrawn_at.is_(None), order_by=[
     coverage.c.valid_from.desc(), coverage.c.priority, coverage.c.id])
 CONSENT_PAGES = Pages(select(consent).where(of_record(consent.c.patient_id)), Consent,

@@ -82,6 +82,7 @@ RIGHT = Query(_known(_of_ward, _of_guardian, _stands).order_by(guardianship.c.ki
 WARDS = Query(_known(_of_guardian, _stands).order_by(_ward.c.given_name, guardianship.c.id), Known)
 GUARDIANS_NOW = Query(_known(_of_ward, _stands).order_by(_guardian.c.given_name, guardianship.c.id), Known)
 GUARDIANS = Pages(_known(_of_ward), Known, [guardianship.c.id], newest_first=True)
+EVER_OF_WARD = Query(_known(_of_ward).order_by(guardianship.c.id), Known)
 BETWEEN = Query(_known(_of_ward, _of_guardian, _open), Known)
 OPEN_OF_WARD = Query(select(guardianship.c.id).where(_of_ward, _open), UUID)
 OPEN_OF_GUARDIAN = Query(select(guardianship.c.id).where(_of_guardian, _open), UUID)

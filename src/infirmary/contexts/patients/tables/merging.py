@@ -35,6 +35,7 @@ MERGES_OF = MERGES.find(or_(merge.c.survivor_id == bindparam("patient_id", type_
 STANDING = MERGES.find(merge.c.survivor_id == bindparam("survivor_id", type_=Id),
                        merge.c.duplicate_id == bindparam("duplicate_id", type_=Id), merge.c.undone_at.is_(None))
 HELD_BY = Query(select(patient.c.id).where(patient.c.merged_into == bindparam("patient_id", type_=Id)), UUID)
+PARTS_OF = PATIENTS.find(patient.c.merged_into == bindparam("patient_id", type_=Id), order_by=[patient.c.number])
 _HOLDING = PATIENTS.find(patient.c.id.in_(bindparam("ids", expanding=True)), patient.c.retired_at.is_(None))
 
 
