@@ -16,7 +16,8 @@ from infirmary.contexts.appointments.domain.hours import Schedule, announced
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
 from infirmary.contexts.appointments.service import AppointmentsService
-from infirmary.contexts.appointments.tables import OCCUPANCY, VISITS, appointment, metadata
+from infirmary.contexts.appointments.tables import VISITS, appointment, metadata
+from infirmary.contexts.appointments.tables.taken import OCCUPANCY
 from infirmary.contexts.identity.contract import Identity, Recipient
 from infirmary.contexts.patients.contract import Acting, Gender, GuardianKind, PatientCard, Patients
 from infirmary.contexts.staff.contract import Opening

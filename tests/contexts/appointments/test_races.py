@@ -183,7 +183,7 @@ class LooksFirst(AppointmentsService):
         async with self.db.reading() as reading:
             kept = await reading.all(tables.VISITS.find())
         if overlaps([*kept, visit]):
-            raise UniqueViolation(tables.occupancy.name)
+            raise UniqueViolation(tables.taken.occupancy.name)
         async with self.db.transaction() as tx:
             tables.VISITS.add(tx, visit)
         return await self.appointment(caller, visit.id)

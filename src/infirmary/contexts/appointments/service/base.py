@@ -93,9 +93,9 @@ async def busy_grains(reading: Reading, resources: Iterable[UUID], since: dateti
     found: defaultdict[UUID, set[int]] = defaultdict(set)
     if whose := list(resources):
         around = hours.grains(since, until + visits.LONGEST + visits.LONGEST_BUFFER)
-        for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
+        for row in await reading.all(tables.taken.BUSY, resources=whose, since=around.start, until=around.stop):
             found[row.resource_id].update(row.grains())
-        for hold in await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id):
+        for hold in await reading.all(tables.holds.NO_OBSTACLES, now=now, patient_id=patient_id):
             for resource in found.keys() & {hold.doctor_id, hold.patient_id}:
                 found[resource].difference_update(hours.grains(
                     hold.starts_at, hold.busy_until if resource == hold.doctor_id else hold.ends_at))

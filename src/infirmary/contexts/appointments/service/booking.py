@@ -33,7 +33,7 @@ class Booking(Holding):
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
             await make_way(tx, room)
-            tables.OCCUPANCY.add(tx, *tables.occupied(visit))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(visit))
             tables.VISITS.add(tx, visit)
             return recorded(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
 
@@ -72,5 +72,5 @@ async def put_elsewhere(tx: Transaction, before: Visit, visit: Visit, room: Room
     if not await tables.change_time(tx, visit):
         raise StaleVersion
     await make_way(tx, room)
-    tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
-    await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)
+    tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied_anew(before, visit))
+    await tables.taken.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)

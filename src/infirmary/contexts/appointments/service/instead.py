@@ -46,7 +46,7 @@ class Instead(Base):
                       own: UUID | None = None) -> Exception:
         """`no` (one of BLOCKED) said in full: what the rules found, whose time is taken, and the nearest times that are
         free for doctor and patient, where another time helps. `own` visit is not in its own way."""
-        if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
+        if isinstance(no, UniqueViolation) and no.on != tables.taken.occupancy.name:
             return no
         wanted = body.starts_at
         found: list[Obstacle] = list(no.extra.get("conflicts", [])) if isinstance(no, Refusal) else []
@@ -78,12 +78,12 @@ class Instead(Base):
         around = visits.LONGEST // timedelta(seconds=hours.GRAIN)
         async with self.db.reading() as reading:
             rows = [row for row in await reading.all(
-                tables.OCCUPIED, resources=[schedule.doctor_id, patient_id], since=time.start - around,
+                tables.taken.OCCUPIED, resources=[schedule.doctor_id, patient_id], since=time.start - around,
                 until=time.stop + around) if row.appointment_id not in own]
             ids = {row.appointment_id for row in rows
                    if row.grain in (of_patient if row.resource_id == patient_id else time)}
             full = await full_days(reading, [schedule], wanted, wanted, self.zone, now=now, patient_id=patient_id, own=own)
-            holds = {hold.id: hold for hold in await reading.all(tables.HOLDS_OF, ids=list(ids))} if ids else {}
+            holds = {hold.id: hold for hold in await reading.all(tables.holds.HOLDS_OF, ids=list(ids))} if ids else {}
             theirs = {row.appointment_id for row in rows if row.resource_id == patient_id} & ids - holds.keys()
             known = await reading.all(tables.SHOWN_OF, ids=list(theirs)) if theirs else []
         gone = {hold.id for hold in holds.values() if hold.expires_at <= now or hold.holder_id == patient_id}

@@ -267,7 +267,7 @@ class MovingTogether(Booking):
             except StaleVersion:
                 continue   # the visit or the item was changed just now: look again
             except (UniqueViolation, DayIsFull) as no:
-                if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
+                if isinstance(no, UniqueViolation) and no.on != tables.taken.occupancy.name:
                     raise
                 with contextlib.suppress(StaleVersion):
                     await self.db.retry(self._leave_it, plan, item, Unmoved.TIME_TAKEN)

@@ -151,7 +151,7 @@ class Recurring(Booking):
                 if limit := room.limits.get(visit.id):
                     await count_in(tx, limit)
                 tables.VISITS.add(tx, visit)
-            tables.OCCUPANCY.add(tx, *tables.all_occupied(found))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.all_occupied(found))
             SERIES.add(tx, kept)
             for visit in found:
                 kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
@@ -175,14 +175,14 @@ class Recurring(Booking):
             except (HeldNoMoreError, DayIsFull):
                 continue
             except UniqueViolation as no:
-                if no.on not in (tables.occupancy.name, tables.ONE_HOLD):
+                if no.on not in (tables.taken.occupancy.name, tables.holds.ONE_HOLD):
                     raise
         raise TimeIsTaken
 
     async def _rooms(self, wanted: Sequence[Visit], patient_id: UUID) -> Rooms:
         now = self.clock.now()
         async with self.db.reading() as reading:
-            held = await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id)
+            held = await reading.all(tables.holds.NO_OBSTACLES, now=now, patient_id=patient_id)
             schedules = {doctor_id: there(await tables.SCHEDULES.get(reading, doctor_id))
                          for doctor_id in {one.doctor_id for one in wanted}}
         limits = {one.id: limit for one in wanted if (limit := limit_of(schedules[one.doctor_id], one, self.zone, now))}
@@ -234,7 +234,7 @@ class Recurring(Booking):
             for visit in due:
                 if not await tables.change_state(tx, visit):
                     raise StaleVersion
-                await tables.release(tx, visit, visits.freed(visit))
+                await tables.taken.release(tx, visit, visits.freed(visit))
                 record(tx, caller, visit, visits.event(events.AppointmentCancelled, visit, caller.account_id,
                                                        part_of=events.PartOf.SERIES), "cancelled")
             _announce(tx, caller, kept, due, events.SeriesChange.CANCELLED)
@@ -313,8 +313,8 @@ class Recurring(Booking):
                 if limit := room.limits.get(visit.id):
                     await count_in(tx, limit)
                 was = before[visit.id]
-                await tables.release(tx, was, hours.grains(was.starts_at, was.ends_at))
-            tables.OCCUPANCY.add(tx, *tables.all_occupied(moved))
+                await tables.taken.release(tx, was, hours.grains(was.starts_at, was.ends_at))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.all_occupied(moved))
             for visit in moved:
                 was = before[visit.id]
                 record(tx, caller, visit, visits.event(
