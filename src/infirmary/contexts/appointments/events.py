@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from infirmary.kernel.events import Event
 
-from .contract import Mode, Status
+from .contract import Mode, Participant, Status
 
 
 class PartOf(StrEnum):
@@ -37,6 +37,7 @@ class VisitChanged(Event, frozen=True, kw_only=True):
     by_account: UUID | None
     created_at: datetime
     part_of: PartOf | None = None
+    participants: tuple[Participant, ...] = ()
 
 
 class AppointmentRequested(VisitChanged, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class AppointmentRescheduled(VisitChanged, frozen=True, kw_only=True):
 
     previous_starts_at: datetime
     previous_doctor_id: UUID
+    previous_participants: tuple[Participant, ...] = ()
 
 
 class AppointmentCancelled(VisitChanged, frozen=True, kw_only=True):
@@ -84,6 +86,12 @@ class PatientDidNotCome(VisitChanged, frozen=True, kw_only=True):
 
 class CallTakenBack(VisitChanged, frozen=True, kw_only=True):
     """The patient was called and was not there: the visit waits again, or was none."""
+
+
+class ParticipantsChanged(VisitChanged, frozen=True, kw_only=True):
+    """Others take part than before; the time is the same."""
+
+    previous_participants: tuple[Participant, ...]
 
 
 class VisitHandedOver(VisitChanged, frozen=True, kw_only=True):

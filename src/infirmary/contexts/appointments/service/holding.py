@@ -21,6 +21,7 @@ from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 
 from .base import as_staff, count_open, there
+from .company import company, may_ask
 from .days import Limit, count_in, limit_of, prepare
 from .instead import BLOCKED, Instead
 
@@ -106,19 +107,22 @@ class Holding(Instead):
         by_staff, now = as_staff(caller, body.doctor_id), self.clock.now()
         async with self.db.reading() as reading:
             schedule = await tables.SCHEDULES.get(reading, body.doctor_id)
+            wanted = await company(reading, body.participants or ())
             # Counted before, not decided by a row: the limit keeps people from hoarding, and if two bookings at once
             # make it twenty-one, nobody comes to harm. Each of them has a time of its own.
             open_visits = 0 if by_staff else await count_open(reading, patient.id, now)
+        may_ask(caller, wanted)
         try:
             visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
                                 created_by=caller.account_id, open_visits=open_visits,
-                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
+                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone,
+                                company=wanted)
             giving_way = await self._giving_way(visit, patient.id) if look_first else []
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
             return await self.laid(visit, body.overbook, there(schedule), partial(work, caller), giving_way)
         except BLOCKED as no:
-            raise await self.instead(no, caller, schedule, body, patient.id, body.minutes) from no
+            raise await self.instead(no, caller, schedule, body, patient.id, body.minutes, wanted) from no
 
     async def laid(self, visit: Visit, overbook: Overbooking | None, schedule: Schedule,
                    work: Callable[[Visit, Room], Awaitable[T]], giving_way: Sequence[Hold] = ()) -> T:
@@ -161,7 +165,7 @@ class Holding(Instead):
 
 async def giving_way(reading: Reading, wanted: Visit | Hold, own: UUID | None, now: datetime) -> list[Hold]:
     found = await reading.all(
-        tables.holds.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id, doctor_id=wanted.doctor_id,
+        tables.holds.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id, doctors=wanted.doctors,
         starts_at=wanted.starts_at - visits.LONGEST_BUFFER, ends_at=wanted.busy_until)
     return [one for one in found if one.holder_id == own or holds.overlaps(one, wanted)]
 

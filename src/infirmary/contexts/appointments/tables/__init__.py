@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from infirmary.contexts.appointments.contract import Appointment, Mode, Overbooking, Status
+from infirmary.contexts.appointments.contract import Appointment, Mode, Overbooking, Participant, Status
+from infirmary.contexts.appointments.contract.resources import ResourceVisit
 from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.visits import GONE, MOVABLE, OPEN, Visit
 from infirmary.kernel.database.columns import EnumText, Id, Json, UtcDateTime
@@ -33,6 +34,7 @@ from . import feedback as feedback
 from . import feeds as feeds
 from . import holds as holds
 from . import moved as moved
+from . import participants as participants
 from . import plans as plans
 from . import queue as queue
 from . import series as series
@@ -86,6 +88,7 @@ appointment = Table(
     Column("lane", Integer, nullable=False, server_default="0"),
     Column("overbooked", EnumText(Overbooking)),
     Column("series_id", Id),
+    Column("participants", Json(tuple[Participant, ...]), nullable=False, server_default="[]"),
     Index("appointment_of_series", "series_id"),
     Index("appointment_of_doctor", "doctor_id", "starts_at", "id"),
     Index("appointment_of_patient", "patient_id", "starts_at", "id"),
@@ -162,6 +165,11 @@ class Beginning(Struct, frozen=True):
     starts_at: datetime
 
 
+class Accompanied(Struct, frozen=True):
+    id: UUID
+    participants: tuple[Participant, ...]
+
+
 class Whereabouts(Struct, frozen=True):
     id: UUID
     starts_at: datetime
@@ -174,6 +182,7 @@ STEPS = Rows(step, KeptStep, key="appointment_id", version=None)
 MERGED = Rows(merged_record, MergedRecord, key="patient_id")
 MOVED = Rows(moved_visit, MovedVisit, key="appointment_id", version=None)
 
+SCHEDULES_OF = SCHEDULES.find(schedule.c.doctor_id.in_(bindparam("ids", expanding=True)))
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
 class Change:
@@ -196,7 +205,8 @@ class Change:
 _STATE = ("status", "status_reason", "changed_at", "version")
 change_state = Change(*_STATE)
 change_time = Change(*_STATE, "doctor_id", "doctor_name", "department_id", "department_name", "starts_at", "ends_at",
-                     "local_start", "zone", "location", "buffer_minutes", "lane", "overbooked")
+                     "local_start", "zone", "location", "buffer_minutes", "lane", "overbooked", "participants")
+change_participants = Change("participants", "changed_at", "version")
 
 _ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now"),
           appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
@@ -221,14 +231,24 @@ def _renamed(whose: Column[UUID], *names: str) -> Statement:
 
 RENAME_PATIENT = _renamed(appointment.c.patient_id, "patient_name")
 RENAME_DOCTOR = _renamed(appointment.c.doctor_id, "doctor_name", "department_id", "department_name")
+WITH_THEM_AHEAD = Query(select(appointment.c.id, appointment.c.participants).where(
+    appointment.c.id.in_(participants.visits_of("participant_id")), *_ahead), Accompanied)
+_RENAME_PARTICIPANTS = Statement(update(appointment).where(appointment.c.id == bindparam("key")).values(
+    participants=bindparam("new_participants", type_=appointment.c.participants.type)))
 RELOCATE = Statement(update(appointment).where(
     appointment.c.doctor_id == bindparam("key"), appointment.c.id.in_(bindparam("ids", expanding=True))).values(
     location=bindparam("new_location", type_=appointment.c.location.type)))
+WHO_HAS = Query(select(*(appointment.c[name] for name in ResourceVisit.__struct_fields__)).where(
+    appointment.c.id.in_(participants.visits_of("resource_id")), appointment.c.starts_at >= bindparam("since"),
+    appointment.c.starts_at < bindparam("until"), appointment.c.status.not_in(GONE)).order_by(
+    appointment.c.starts_at, appointment.c.id), ResourceVisit)
 # What is only shown is read as it is shown.
 _shown = [appointment.c[name] for name in Appointment.__struct_fields__]
 SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
 SHOWN_OF = Query(select(*_shown).where(appointment.c.id.in_(bindparam("ids", expanding=True))), Appointment)
-_of_diary = (appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.starts_at >= bindparam("since"),
+_in_diary = or_(appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.id.in_(
+    participants.visits_of("doctor_id")))
+_of_diary = (_in_diary, appointment.c.starts_at >= bindparam("since"),
              appointment.c.starts_at < bindparam("until"))
 TALLY = Query(select(
     func.count().label("visits"), func.sum(appointment.c.version).label("versions"),
@@ -240,7 +260,7 @@ STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.
 
 _FILTERS = {
     "patient_id": appointment.c.patient_id == bindparam("patient_id"),
-    "doctor_id": appointment.c.doctor_id == bindparam("doctor_id"),
+    "doctor_id": _in_diary,
     "department_id": appointment.c.department_id == bindparam("department_id"),
     "status": appointment.c.status == bindparam("status"),
     "since": appointment.c.starts_at >= bindparam("since"),
@@ -252,3 +272,11 @@ def pages(filters: frozenset[str], *, newest_first: bool) -> Pages[Appointment]:
     """Visits by their start; the statement is compiled once for each combination of filters."""
     return Pages(select(*_shown).where(*(_FILTERS[name] for name in sorted(filters))), Appointment,
                  [appointment.c.starts_at, appointment.c.id], newest_first=newest_first)
+
+
+async def rename_participant(tx: Transaction, participant: Participant, **ahead: datetime) -> None:
+    """The display copies on the visits ahead, where they differ."""
+    for visit in await tx.all(WITH_THEM_AHEAD, participant_id=participant.id, **ahead):
+        named = tuple(participant if one.id == participant.id else one for one in visit.participants)
+        if named != visit.participants:
+            await tx.run(_RENAME_PARTICIPANTS, key=visit.id, new_participants=named)

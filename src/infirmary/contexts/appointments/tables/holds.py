@@ -38,7 +38,7 @@ LIVING = HOLDS.find(hold.c.doctor_id.in_(bindparam("doctors", expanding=True)), 
                     hold.c.starts_at >= bindparam("since"), hold.c.starts_at < bindparam("until"))
 HELD_FOR = HOLDS.find(hold.c.holder_id == bindparam("holder_id"))
 GIVING_WAY = HOLDS.find(or_(hold.c.holder_id == bindparam("holder_id"), and_(
-    _lapsed, or_(hold.c.doctor_id == bindparam("doctor_id"), hold.c.patient_id == bindparam("patient_id")),
+    _lapsed, or_(hold.c.doctor_id.in_(bindparam("doctors", expanding=True)), hold.c.patient_id == bindparam("patient_id")),
     hold.c.starts_at < bindparam("ends_at"), hold.c.ends_at > bindparam("starts_at"))))
 as_seen = (hold.c.id == bindparam("key"), hold.c.version == bindparam("seen"),
            hold.c.patient_id == bindparam("patient"))   # who may be known by another record meanwhile

@@ -20,8 +20,8 @@ from .base import metadata
 
 BLOCK = 60   # grains whose bits a signed number of 64 has room for
 
-# One row for every five minutes of a doctor and of a patient. Whoever inserts it first has the time; nothing else
-# decides. In lane 0 is what was booked as usual; the further lanes of a doctor hold what is booked over it on purpose.
+# One row for every five minutes of a doctor, a patient, a room, a device. Whoever inserts it first has the time; nothing
+# else decides. In lane 0 is what was booked as usual; the further lanes of a doctor hold what is booked over it on purpose.
 occupancy = Table(
     "occupancy", metadata,
     Column("resource_id", Id, primary_key=True),
@@ -73,10 +73,11 @@ TAKEN = Query(select(func.count()).select_from(occupancy).where(
 
 def takes(visit: Visit | Hold) -> list[tuple[UUID, int, range]]:
     """Whose time, in which lane, and the grains; in the order of the key, so that two who want the same time wait for each
-    other, but never in a circle."""
-    lane = visit.lane if isinstance(visit, Visit) else 0
-    return sorted([(visit.doctor_id, lane, grains(visit.starts_at, visit.busy_until)),
-                   (visit.patient_id, 0, grains(visit.starts_at, visit.ends_at))], key=itemgetter(0))
+    other, but never in a circle. The break after it is its doctor's alone."""
+    lane, others = (visit.lane, visit.participants) if isinstance(visit, Visit) else (0, ())
+    its_time = grains(visit.starts_at, visit.ends_at)
+    return sorted([(visit.doctor_id, lane, grains(visit.starts_at, visit.busy_until)), (visit.patient_id, 0, its_time),
+                   *((one.id, 0, its_time) for one in others)], key=itemgetter(0))
 
 
 def occupied(visit: Visit | Hold) -> list[Occupied]:
