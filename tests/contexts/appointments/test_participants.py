@@ -14,6 +14,7 @@ from infirmary.contexts.appointments.contract import (
     Appointment,
     DeskAsksColleagues,
     DoctorOfVisitDecides,
+    HoldSlot,
     ParticipantNotAvailable,
     RescheduleAppointment,
     SlotNotOffered,
@@ -66,6 +67,24 @@ async def test_a_visit_takes_its_company_and_gives_it_back(every_clinic: Clinic)
     facts = await clinic.facts()
     assert [fact.previous_participants for fact in facts if isinstance(fact, ParticipantsChanged | AppointmentRescheduled)
             ] == [visit.participants] * 2
+
+
+async def test_a_move_may_change_the_company_and_it_is_found_where_it_is_now(clinic: Clinic):
+    doctor, second, third = [await clinic.doctor() for _ in range(3)]
+    visit = await clinic.book(doctor, at(9), participants=[second])
+    moved = await clinic.ask.reschedule(reception, visit.id, RescheduleAppointment(starts_at=at(10), participants=[third]))
+    assert (await clinic.ask.appointments(reception, doctor_id=second)).items == []
+    assert (await clinic.ask.appointments(reception, doctor_id=third)).items == [moved]
+
+
+async def test_a_hold_that_has_lapsed_is_not_in_the_way_of_a_second_doctor(clinic: Clinic):
+    doctor, second, patient = await clinic.doctor(), await clinic.doctor(), new_id()
+    await clinic.ask.hold(as_patient(patient), HoldSlot(patient_id=patient, doctor_id=second, starts_at=at(9)))
+    with pytest.raises(TimeIsTaken) as no:
+        await clinic.book(doctor, at(9), participants=[second])
+    assert said(no.value) == [("time_held", "Dr Amara Okafor")]
+    clinic.clock.advance(timedelta(minutes=6))
+    await clinic.book(doctor, at(9), participants=[second])
 
 
 async def test_the_break_after_a_visit_is_its_doctors_alone(clinic: Clinic):
