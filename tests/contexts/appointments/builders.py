@@ -13,6 +13,7 @@ import msgspec
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, BookAppointment, Mode, Status
 from infirmary.contexts.appointments.contract.resources import ResourceForm, ResourceKind
+from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule, announced
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
@@ -208,9 +209,9 @@ def a_visit(status: Status = Status.BOOKED, *, starts_at: datetime = NINE, minut
     return Visit(**known)
 
 
-def those_of(visit: Appointment | Visit) -> list[UUID]:
+def those_of(visit: Appointment | Visit | Hold) -> list[UUID]:
     """Whose time it takes."""
-    return [visit.doctor_id, visit.patient_id, *(one.id for one in visit.participants)]
+    return [visit.doctor_id, visit.patient_id, *(() if isinstance(visit, Hold) else (one.id for one in visit.participants))]
 
 
 def grains_of(visit: Appointment | Visit) -> set[tuple[UUID, int]]:

@@ -1,6 +1,7 @@
 """What appointments announces. Aggregate: the visit. Never why it was made: that is clinical."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from infirmary.kernel.events import Event
 
-from .contract import Mode, Participant, Status
+from .contract import Mode, Participant, ParticipantKind, Status
 
 
 class PartOf(StrEnum):
@@ -38,6 +39,11 @@ class VisitChanged(Event, frozen=True, kw_only=True):
     created_at: datetime
     part_of: PartOf | None = None
     participants: tuple[Participant, ...] = ()
+
+
+def doctors_among(participants: Iterable[Participant]) -> set[UUID]:
+    """Further doctors; rooms and equipment left out."""
+    return {one.id for one in participants if one.kind is ParticipantKind.DOCTOR}
 
 
 class AppointmentRequested(VisitChanged, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ from infirmary.contexts.notifications.contract import (
     Notifications,
     Unread,
 )
-from infirmary.contexts.notifications.domain import together
+from infirmary.contexts.notifications.domain import taking_part, together
 from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
 from infirmary.contexts.patients.contract import Patients
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
@@ -61,8 +61,10 @@ class NotificationsService(Notifications):
     # --- Telling ------------------------------------------------------------------------------------------------------
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
-        """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
-        await self._tell_both(event, fact, domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()))
+        """Tell the patient, who wants it in writing whoever did it, and the doctors, unless it was their own deed."""
+        tz, now = self.settings.hospital.tz, self.clock.now()
+        await self._tell_both(event, fact, [*domain.about_visit(event, tz=tz, now=now),
+                                            *taking_part.about_taking_part(event, tz=tz, now=now)])
 
     async def series_changed(self, event: SeriesChanged, fact: Fact) -> None:
         """As of a single visit."""
