@@ -136,7 +136,8 @@ async def test_who_walks_in_is_called_by_one_and_seen(world: World) -> None:
     clinic = await Clinic(world).open(hours=ALL_DAY)
     appointments = world.ask(Appointments)
     numbers = [await appointments.take_number(clinic.reception, TakeNumber(
-        patient_id=await clinic.registered(name), department_id=clinic.doctor.department_id)) for name in ("Lan", "Ines")]
+        patient_id=(await clinic.sign_up(name)).subjects["patient_id"], department_id=clinic.doctor.department_id))
+        for name in ("Lan", "Ines")]
     assert [one.number for one in numbers] == [1, 2]
     place = await appointments.link(clinic.reception, numbers[1].id)
     assert (await appointments.my_place(clinic.reception, place.secret)).place == 2
