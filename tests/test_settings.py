@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infirmary.settings import Environment, Mail, Settings, Video
+from infirmary.settings import Environment, Mail, Settings, Sms, Video
 
 
 @pytest.mark.parametrize(("url", "host", "origin"), [
@@ -36,3 +36,16 @@ def test_a_relay_for_video_visits_needs_a_secret_worth_the_name(tmp_path: Path) 
         [weak] = Settings(video=Video(turn=turn, turn_secret_file=file), **known).weaknesses()
         assert "video.turn_secret_file" in weak
     assert Settings(video=Video(turn=turn, turn_secret_file=str(long)), **known).weaknesses() == []
+
+
+def test_a_gateway_for_text_messages_is_reached_safely_and_knows_us(tmp_path: Path) -> None:
+    known = {"public_url": "https://hospital.example.org", "mail": Mail(port=25)}
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    for url, file, wrong in (("http://sms.example.org/send", token, "sms.url"), ("https://sms.example.org/send", "", "sms.token_file"),
+                             ("https://sms.example.org/send", tmp_path / "none", "sms.token_file")):
+        [weak] = Settings(sms=Sms(url=url, token_file=str(file)), **known).weaknesses()
+        assert wrong in weak
+    for url in ("https://sms.example.org/send", "http://127.0.0.1:9000/"):
+        assert Settings(sms=Sms(url=url, token_file=str(token)), **known).weaknesses() == []
+    assert not Settings(**known).texts

@@ -24,6 +24,13 @@ class Role(StrEnum):
     SERVICE = "service"   # another context asking on its own account; no person ever holds it
 
 
+class Channel(StrEnum):
+    """How a message leaves the house."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
 PATIENT, DOCTOR, NURSE, RECEPTION = Role.PATIENT, Role.DOCTOR, Role.NURSE, Role.RECEPTION
 PHARMACIST, CASHIER, ADMIN, AUDITOR, SERVICE = Role.PHARMACIST, Role.CASHIER, Role.ADMIN, Role.AUDITOR, Role.SERVICE
 STAFF_ROLES = (DOCTOR, NURSE, RECEPTION, PHARMACIST, CASHIER, ADMIN, AUDITOR)

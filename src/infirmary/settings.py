@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from infirmary.kernel import settings
+from infirmary.language import STAFF_ROLES, Role
 
 LOOPBACK = ("127.0.0.1", "::1")
 SHORTEST_SECRET = 32   # characters
@@ -47,6 +48,18 @@ class Mail(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     username: str = ""
     password_file: str = ""
     starttls: bool = False
+
+
+class Sms(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where text messages go. Without a `url` they go where e-mail is caught (`mail.port` 0), or else there are none, and
+    nobody is offered any."""
+
+    # A gateway: {"to": "+353…", "text": "…"} is POSTed to it, with the token and an Idempotency-Key. It answers 2xx when it has
+    # taken the message, and takes one with the same key once.
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s#]+)?$", max_length=2000)] = ""
+    token_file: str = ""   # holds the bearer token; read at each message, so that it may change without a restart
+    # Whose numbers are written to (ISO 3166, with commas), as calls abroad are dear; empty: those of the hospital's own phone.
+    countries: Annotated[str, Meta(pattern=r"^([A-Z]{2}(,[A-Z]{2})*)?$")] = ""
 
 
 class OpenIdProvider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -104,9 +117,13 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
     workers: Annotated[int, Meta(ge=1, le=64)] = 1   # processes that serve; the command line says how many
     hospital: Hospital = Hospital()
     mail: Mail = Mail()
+    sms: Sms = Sms()
     oidc: dict[Annotated[str, Meta(pattern="^[a-z0-9_-]{1,40}$")], OpenIdProvider] = {}   # by how addresses call it
     video: Video = Video()
     imports: Imports = Imports()
+    # Roles for which a code by e-mail or text message is too little besides the password: others may catch those, telephone
+    # networks in particular (NIST SP 800-63B-4, 3.1.3.3). Authenticator apps and passkeys are for everybody.
+    strong_factor: tuple[Role, ...] = STAFF_ROLES
     breached_passwords: str = ""   # file of published passwords, as Have I Been Pwned's downloader writes it (SHA-1)
     secret_file: str = ""   # the installation's secret, 32 bytes that all its processes share; empty: {data}/secret
     services: Services = Services()
@@ -135,6 +152,11 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
         return self.environment is Environment.PRODUCTION
 
     @property
+    def texts(self) -> bool:
+        """Whether there are text messages."""
+        return bool(self.sms.url) or self.mail.port == 0
+
+    @property
     def passkey_host(self) -> str:
         """The name that passkeys are made for (WebAuthn's RP ID). An address is none; this machine's is `localhost`."""
         host = urlsplit(self.public_url).hostname or ""
@@ -147,6 +169,15 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
         usual = {"https": 443, "http": 80}.get(url.scheme)
         return f"{url.scheme}://{self.passkey_host}" + (f":{url.port}" if url.port not in (None, usual) else "")
 
+    def _weak_gateway(self) -> list[str]:
+        found = []
+        gateway = urlsplit(self.sms.url)
+        if gateway.scheme == "http" and gateway.hostname not in LOOPBACK:
+            found.append("sms.url must begin with https://, or lead to this machine")
+        if self.sms.url and not _says_something(Path(self.sms.token_file)):
+            found.append("sms.token_file must be a file that holds the gateway's token")
+        return found
+
     def weaknesses(self) -> list[str]:
         """Why a production start must be refused; empty when it may go ahead."""
         found = []
@@ -158,6 +189,7 @@ class Settings(Struct, frozen=True, dict=True, forbid_unknown_fields=True, kw_on
             found.append("database must contain {context}: each context has a database of its own")
         if self.mail.port == 0:
             found.append("mail.port is 0: a production hospital needs a real mail server")
+        found += self._weak_gateway()
         for key, provider in self.oidc.items():
             if not provider.issuer.startswith("https://"):
                 found.append(f"oidc.{key}.issuer must begin with https://")

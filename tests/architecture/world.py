@@ -30,16 +30,17 @@ from infirmary.contexts.appointments.contract import Appointments, BookAppointme
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.identity import tables as accounts_kept
 from infirmary.contexts.identity.contract import Account, AmendAccount, Identity, MadeCredential, OpenAccount
-from infirmary.contexts.identity.domain import email_key
+from infirmary.contexts.identity.domain import Purpose, email_key
 from infirmary.contexts.identity.domain.federation import pair_key
 from infirmary.contexts.identity.service import IdentityService
 from infirmary.contexts.identity.service.ceremonies import user_handle
 from infirmary.contexts.identity.tables import clients as programs_kept
+from infirmary.contexts.identity.tables import contact_points as points_kept
 from infirmary.contexts.identity.tables import federation as logins_kept
 from infirmary.contexts.identity.tables.passkeys import PASSKEYS, PasskeyRow
 from infirmary.contexts.identity.tables.sent_codes import SENT_CODES, SentCodeRow
 from infirmary.contexts.notifications import tables as notes_kept
-from infirmary.contexts.notifications.contract import Channel, DeliveryStatus
+from infirmary.contexts.notifications.contract import DeliveryStatus
 from infirmary.contexts.patients.contract import (
     Demographics,
     EndGuardianship,
@@ -57,7 +58,7 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.http import build_app
 from infirmary.kernel.outbox import PARKED, Parked
 from infirmary.kernel.tokens import KeyRing, Signer
-from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, Role, service
+from infirmary.language import ADMIN, DOCTOR, PATIENT, SERVICE, Channel, Role, service
 from infirmary.run import operations
 from infirmary.run.catalogue import CONTEXTS
 from infirmary.run.house import House
@@ -276,6 +277,7 @@ class World:
             await tx.run(accounts_kept.SET_PASSWORD, key=account_id, hashed=QUICK.hash(PASSWORD))
             await tx.run(accounts_kept.DROP_TOTP, key=account_id)
             await tx.run(accounts_kept.DROP_RECOVERY_CODES, key=account_id)
+            await tx.run(points_kept.DROP_ALL, key=account_id)
 
     async def fresh(self, account_id: UUID) -> None:
         """The password was given just now where this account is signed in."""
@@ -336,11 +338,45 @@ class World:
 
     async def code_by_mail(self) -> tuple[UUID, str]:
         """A request for a code of the patient's account, and the code."""
-        room, account = self.house.rooms["identity"], self.accounts[PATIENT]
-        row = SentCodeRow(new_id(), account.id, email_key(account.email), 0, self.clock.now() + timedelta(minutes=10), None)
+        return await self._sent_code(self.accounts[PATIENT].id, Purpose.SIGN_IN)
+
+    async def code_to_confirm(self, account_id: UUID) -> tuple[UUID, str]:
+        """A request for a code to the account's own mailbox, and the code."""
+        return await self._sent_code(account_id, Purpose.CONFIRM)
+
+    async def _sent_code(self, account_id: UUID, purpose: Purpose) -> tuple[UUID, str]:
+        room = self.house.rooms["identity"]
+        row = SentCodeRow(new_id(), account_id, email_key(str(account_id)), 0, self.clock.now() + timedelta(minutes=10), None,
+                          Channel.EMAIL, None, purpose)
         async with room.db.transaction() as tx:
             SENT_CODES.add(tx, row)
-        return row.id, (await room.service.sent_code(service("notifications"), row.id)).code
+        return row.id, room.service.code_of(row.id)
+
+    async def contact_point(self, account_id: UUID, *, second_factor: bool) -> None:
+        """The account's own mailbox, confirmed, and nothing else."""
+        if any(account_id == one.id for one in self.accounts.values()):
+            await self._contact_point(account_id, second_factor=second_factor)
+
+    async def _contact_point(self, account_id: UUID, *, second_factor: bool) -> None:
+        async with self.house.rooms["identity"].db.transaction() as tx:
+            await tx.run(points_kept.DROP_ALL, key=account_id)
+            points_kept.CONTACT_POINTS.add(tx, points_kept.ContactPointRow(
+                account_id, Channel.EMAIL, "somebody@home.test", self.clock.now(), second_factor))
+
+    async def mfa_token(self) -> str:
+        """What somebody holds who has given the password of an account that asks for a code, too."""
+        made = await self.house.ask(Identity).open_account(ROOT, OpenAccount(
+            email=f"codes.{self.count()}@door.test", name="Some Body", roles=[Role.NURSE], password=PASSWORD))
+        await self._contact_point(made.id, second_factor=True)
+        room = self.house.rooms["identity"]
+        token: str = room.service.mfa_token(await room.service.account_there(made.id), "fresh")
+        return token
+
+    async def preferences_version(self, account_id: UUID) -> int:
+        """Of what the account has chosen; 0: nothing yet."""
+        async with self.house.rooms["notifications"].db.reading() as reading:
+            row = await notes_kept.PREFERENCES.get(reading, account_id)
+        return row.version if row else 0
 
     async def reset(self) -> UUID:
         """A link for a new password, of an account made for it."""
@@ -433,7 +469,7 @@ ROOT = Caller(account_id=new_id(), name="Ad Min", roles=frozenset({ADMIN}))
 async def a_world(folder: Path, database: str = "sqlite://{data}/{context}.db") -> AsyncIterator[World]:
     clock = HeldClock(MONDAY)
     async with a_provider(clock) as provider, aiohttp.ClientSession() as http:
-        settings = Settings(data=str(folder), database=database, public_url="https://hospital.test",
+        settings = Settings(data=str(folder), database=database, public_url="https://hospital.test", strong_factor=(),
                             oidc={PROVIDER: provider.settings(a_secret_in(folder))})
         house = House(settings, clock=clock, contexts=HOUSE)
         await house.open()

@@ -15,7 +15,7 @@ PAGES = {
     "": ["/", "/sign-in", "/sign-up", "/forgot", "/sign-in/mail", "/reset?token=x", "/nothing-here", "/q/ended", "/api/docs"],
     "patient": ["/home", "/visits", "/book", "/book/when?department=first", "/notifications", "/profile", "/calendar-feed",
                 "/password",
-                "/security", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
+                "/security", "/security/phone", "/visits/first", "/record", "/record/consents", "/record/contacts/new", "/waitlist"],
     "doctor": ["/doctor/today", "/doctor/diary", "/doctor/diary?view=list", "/doctor/hours", "/doctor/feedback", "/notifications", "/profile",
                "/security/authenticator/remove"],
     "reception": ["/desk", "/desk?q=rosa", "/desk/register", "/desk/visits", "/desk/waitlist", "/desk/leave", "/desk/queue",

@@ -95,7 +95,7 @@ async def an_invitation(hospital: Hospital) -> Delivery:
 async def test_messages_are_listed_and_lead_to_the_caught_mails(hospital: Hospital) -> None:
     invitation = await an_invitation(hospital)
     page = await hospital.administrator.open("/admin/deliveries")
-    assert page.links["Read the caught mails"] == "/admin/mail"
+    assert page.links["Read the caught messages"] == "/admin/mail"
     assert f"{invitation.to} Pending 0" in page.words
     assert "liam@example.org" not in page.words
     sent = await hospital.administrator.open("/admin/deliveries?status=failed")

@@ -1,4 +1,4 @@
-"""Caught mails can be read, and nothing in them runs."""
+"""Caught messages can be read, and nothing in them runs."""
 from __future__ import annotations
 
 from infirmary.kernel.database.columns import new_id
@@ -45,5 +45,5 @@ async def test_html_stands_in_a_frame_where_nothing_runs(hospital: Hospital) -> 
 
 
 async def test_without_mails_the_page_says_what_will_be_here(hospital: Hospital) -> None:
-    assert "No mails yet" in (await hospital.administrator.open("/admin/mail")).words
+    assert "Nothing yet" in (await hospital.administrator.open("/admin/mail")).words
     assert (await hospital.administrator.open(f"/admin/mail/{new_id()}")).status == 404

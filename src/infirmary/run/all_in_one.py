@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from infirmary.kernel import telemetry
 from infirmary.kernel.http import build_app
-from infirmary.sandbox.mail import MailCatcher
+from infirmary.sandbox.catchers import Catchers
 from infirmary.settings import Settings, load
 from infirmary.web.app import handlers as page_handlers
 from infirmary.web.app import templates
@@ -51,7 +51,7 @@ class AllInOne:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            house, catcher = await self._open()
+            house, catchers = await self._open()
         except Exception as error:
             log.error("start_failed", exc_info=error)
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
@@ -59,25 +59,25 @@ class AllInOne:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await house.close()
-        if catcher:
-            await catcher.stop()
+        if catchers:
+            await catchers.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _open(self) -> tuple[House, MailCatcher | None]:
+    async def _open(self) -> tuple[House, Catchers | None]:
         settings = self._settings or settings_of_this_process()
         telemetry.set_up_logs(level=settings.log_level, with_messages=not settings.production)
         house = House(settings)
         await house.open()
         site = site_of(house)
-        catcher = None
+        catchers = None
         more: list[Any] = [docs.pages_of(house.contracts)]
         if settings.mail.port == 0 and settings.workers == 1:   # two would quarrel over the same files
-            catcher = MailCatcher(settings.folder / "mail")
-            await catcher.start()
-            more.append(mail_pages(catcher))
+            catchers = Catchers(settings.folder)
+            await catchers.start()
+            more.append(mail_pages(catchers.mail))
         self._app = build_app([*house.api(), *operations.handlers(house), *page_handlers(site, *more)])
         house.start()
-        return house, catcher
+        return house, catchers
 
 
 app = AllInOne()

@@ -88,19 +88,19 @@ def serve(names: tuple[str, ...], host: str, port: int, workers: int, data: str 
 @DATA
 @FILE
 def catch_mail(data: str | None, file: Path | None) -> None:
-    """Take all e-mail instead of delivering it, for demos: an administrator reads it in the browser."""
-    from infirmary.sandbox.mail import MailCatcher
+    """Take all e-mail and text messages instead of delivering them, for demos: an administrator reads them in the browser."""
+    from infirmary.sandbox.catchers import Catchers
 
     async def catch(folder: Path) -> None:
-        catcher = MailCatcher(folder)
-        await catcher.start()
+        catchers = Catchers(folder)
+        await catchers.start()
         try:
             await asyncio.Event().wait()
         finally:
-            await catcher.stop()
+            await catchers.stop()
 
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(catch(_load(file, data=data).folder / "mail"))
+        asyncio.run(catch(_load(file, data=data).folder))
 
 
 @main.command()

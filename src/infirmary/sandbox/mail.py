@@ -1,4 +1,5 @@
-"""A mail server that delivers nothing: it keeps what it is given, for people to read and for tests to count.
+"""A mail server that delivers nothing: it keeps what it is given, for people to read and for tests to count. Text messages
+are kept with the mails (`sandbox.sms`).
 
 Its port stands in `<data>/mail/port` while it runs, which is where notifications looks when `mail.port` is 0.
 """
@@ -20,13 +21,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from infirmary.kernel.clock import Clock, SystemClock
 from infirmary.kernel.database.columns import new_id
+from infirmary.language import Channel
 
 KEPT = 1000   # mails; the oldest go first
 SIZE_LIMIT = 10 << 20   # bytes
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail as it was caught; `raw` is all of it."""
+    """A mail, or a text message, as it was caught; `raw` is all of it."""
 
     id: UUID
     at: datetime
@@ -36,15 +38,18 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str
     raw: bytes
+    channel: Channel = Channel.EMAIL
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong, from now on. `refuse`: the SMTP code that every recipient is answered with. `delay`: seconds
-    before a mail is taken. `drop`: the connection is cut instead of taking it."""
+    """What goes wrong, from now on. `refuse`: the SMTP code that every recipient is answered with, or the HTTP status of a
+    text message. `delay`: seconds before one is taken. `drop`: the connection is cut instead of taking it; `lost`: after a
+    text message was taken, and before that is said."""
 
     refuse: int = 0
     delay: float = 0
     drop: bool = False
+    lost: bool = False
 
 
 class MailCatcher:
@@ -62,11 +67,11 @@ class MailCatcher:
         """On a free port of this machine, with the mails of the last time."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)   # mails hold links that open accounts
         self._mails = _latest(_read(self._kept))
-        _replace(self._kept, b"".join(map(_line, self._mails.values())))   # what came after KEPT is forgotten here
+        replace_file(self._kept, b"".join(map(_line, self._mails.values())))   # what came after KEPT is forgotten here
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._session, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
-        _replace(self._folder / "port", str(self.port).encode())
+        replace_file(self._folder / "port", str(self.port).encode())
 
     async def stop(self) -> None:
         """Cuts whoever is still talking: what was not acknowledged is theirs to send again."""
@@ -120,9 +125,11 @@ class MailCatcher:
     def _keep(self, envelope: Envelope) -> None:
         raw = cast("bytes", envelope.content)   # text only where aiosmtpd is asked to decode
         parsed = email.message_from_bytes(raw, policy=email.policy.default)
-        mail = Mail(id=new_id(), at=self._clock.now(), sender=envelope.mail_from or "", to=list(envelope.rcpt_tos),
-                    subject=str(parsed["subject"] or ""), text=_part(parsed, "plain"), html=_part(parsed, "html"),
-                    raw=raw)
+        self.keep(Mail(id=new_id(), at=self._clock.now(), sender=envelope.mail_from or "", to=list(envelope.rcpt_tos),
+                       subject=str(parsed["subject"] or ""), text=_part(parsed, "plain"), html=_part(parsed, "html"), raw=raw))
+
+    def keep(self, mail: Mail) -> None:
+        """One more, which is the latest from now on."""
         with self._kept.open("ab") as out:
             out.write(_line(mail))
         self._mails[mail.id] = mail
@@ -178,7 +185,7 @@ def _latest(mails: Iterable[Mail]) -> OrderedDict[UUID, Mail]:
     return OrderedDict((mail.id, mail) for mail in every[-KEPT:])
 
 
-def _replace(file: Path, content: bytes) -> None:
+def replace_file(file: Path, content: bytes) -> None:
     """Whole or not at all: others read it at any time."""
     draft = file.with_suffix(".draft")
     draft.write_bytes(content)

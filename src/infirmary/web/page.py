@@ -165,7 +165,7 @@ class Page:
             "_": _, "ngettext": self.language.ngettext, "lang": self.language.code, "dir": self.language.direction,
             "hospital": self.settings.hospital, "passkey_host": self.settings.passkey_host, "now": self.now, "today": self.today, "status": status, "here": here,
             "csp_nonce": self.nonce, "csrf_token": self._csrf_token(), "toasts": self._toasts(),
-            "providers": self.settings.oidc, "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
+            "providers": self.settings.oidc, "texts": self.settings.texts, "user": menu.user_of(self.caller, _), "tabs": menu.tabs_of(self.caller, _),
             "whom": self.whom, "wards": self.wards, "own_id": self.caller.subjects.get("patient_id"),
             "stay": self.path if self.path in ABOUT_SOMEBODY else "/home",
             "unread": await self._unread() if known and not self.from_htmx and "unread" not in context else 0}

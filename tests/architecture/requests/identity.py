@@ -98,6 +98,38 @@ async def with_totp(world: World, of: Subject) -> dict[str, Any]:
     return {"body": {"password": PASSWORD, "code": await world.authenticator(of.account_id)}}
 
 
+@asks("identity.add_contact_point", about=ONES_OWN)
+async def add_contact_point(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    return {"body": {"channel": "email"}}
+
+
+@asks("identity.confirm_contact_point", about=ONES_OWN)
+async def confirm_contact_point(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    asked, code = await world.code_to_confirm(of.account_id)
+    return {"body": {"code_id": asked, "code": code}}
+
+
+@asks("identity.ask_for_codes", about=ONES_OWN)
+async def ask_for_codes(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    await world.contact_point(of.account_id, second_factor=False)
+    return {"path": {"channel": "email"}}
+
+
+@asks("identity.stop_asking_for_codes", "identity.remove_contact_point", about=ONES_OWN)
+async def with_codes(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(of.account_id)
+    await world.contact_point(of.account_id, second_factor=True)
+    return {"path": {"channel": "email"}}
+
+
+@asks("identity.send_second_factor")
+async def send_second_factor(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"mfa_token": await world.mfa_token(), "channel": "email"}}
+
+
 @asks("identity.start_oidc")
 async def start_oidc(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"provider": PROVIDER}}

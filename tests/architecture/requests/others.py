@@ -5,11 +5,11 @@ from typing import Any
 
 from tests.architecture.world import Subject, World
 
-from .making import PERSONS, asks
+from .making import ONES_OWN, PERSONS, asks
 
 
 @asks("identity.me", "identity.sessions", "identity.second_factor", "identity.end_other_sessions", "identity.revocations", "identity.jwks", "identity.server_metadata",
-      "identity.providers", "identity.logins", "identity.clients",
+      "identity.providers", "identity.logins", "identity.contact_points", "notifications.preferences", "identity.clients",
       "identity.passkeys", "identity.passkey_challenge",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
@@ -21,6 +21,11 @@ async def just_ask(world: World, of: Subject) -> dict[str, Any]:
 @asks("notifications.read", about=PERSONS)
 async def read(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"notification_id": await world.notification(of.account_id, of)}}
+
+
+@asks("notifications.prefer", about=ONES_OWN)
+async def prefer(world: World, of: Subject) -> dict[str, Any]:
+    return {"body": {"email": True, "sms": False}, "if_match": await world.preferences_version(of.account_id)}
 
 
 @asks("notifications.retry")

@@ -156,13 +156,14 @@ async def test_a_token_stands_for_the_password_for_five_minutes(door: Door) -> N
         await second_step(door, token, phone.code())
 
 
-@pytest.mark.parametrize("forged", ["", "a", "a.b.c", "{account}.9999999999.x", "{account}.{until}1.{proof}",
-                                    "00000000000000000000000000000000.{until}.{proof}", "{account}.{until}."])
+@pytest.mark.parametrize("forged", ["", "a", "a.b.c", "a.b.c.d", "{account}.9999999999.{by}.x", "{account}.{until}1.{by}.{proof}",
+                                    "00000000000000000000000000000000.{until}.{by}.{proof}", "{account}.{until}.{by}.",
+                                    "{account}.{until}.sms.{proof}", "{account}.{until}.{proof}"])
 async def test_forged_tokens_stand_for_nothing(door: Door, forged: str) -> None:
     await door.registers()
     _, phone = await sets_up(door)
-    account, until, proof = (await first_step(door)).split(".")
-    token = forged.format(account=account, until=until, proof=proof) or "-"
+    account, until, by, proof = (await first_step(door)).split(".")
+    token = forged.format(account=account, until=until, by=by, proof=proof) or "-"
     with pytest.raises(WrongCredentials):
         await second_step(door, token, phone.code())
 

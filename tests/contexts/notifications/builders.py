@@ -33,8 +33,9 @@ from infirmary.kernel.database.db import Database
 from infirmary.kernel.errors import NotFound
 from infirmary.kernel.events import Event, Fact
 from infirmary.language import ADMIN, DOCTOR, PATIENT
+from infirmary.sandbox.catchers import Catchers
 from infirmary.sandbox.mail import MailCatcher
-from infirmary.settings import Hospital, Mail, Settings
+from infirmary.settings import Hospital, Mail, Settings, Sms
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)         # a Friday; Dublin is on UTC then
 THURSDAY = datetime(2026, 11, 26, 9, 20, tzinfo=UTC)
@@ -68,6 +69,7 @@ class KnownPeople(Identity, Patients):
         self.people = list(people)
         self.links: dict[UUID, ResetLink] = {}
         self.codes: dict[UUID, SentCode] = {}
+        self.phones: dict[UUID, str] = {}
         self.failure: Exception | None = None
         self.guardianships: list[Guardianship] = []
 
@@ -76,7 +78,8 @@ class KnownPeople(Identity, Patients):
         if self.failure:
             raise self.failure
         return [Recipient(one.account_id, one.name, one.email, patient_id if one.id == patient_id else None,
-                          doctor_id if one.id == doctor_id else None) for one in self.people
+                          doctor_id if one.id == doctor_id else None, self.phones.get(one.account_id, ""))
+                for one in self.people
                 if one.account_id == account_id or one.id == (patient_id if one.role == PATIENT else doctor_id)]
 
     async def guardians(self, caller: Caller, patient_id: UUID, standing: bool = False, limit: int = 25,
@@ -116,7 +119,8 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def a_desk(database_url: Callable[[str], str], data: Path, *, identity: KnownPeople | None = None,
-                 fresh: bool = True, clock: HeldClock | None = None, mail: Mail | None = None) -> AsyncIterator[Desk]:
+                 fresh: bool = True, clock: HeldClock | None = None, mail: Mail | None = None,
+                 sms: Sms | None = None) -> AsyncIterator[Desk]:
     """`fresh=False`: one more process on the same database."""
     clock = clock or HeldClock(NOW)
     db = await Database.open(database_url("notifications"), "notifications", clock=clock)
@@ -124,7 +128,8 @@ async def a_desk(database_url: Callable[[str], str], data: Path, *, identity: Kn
         await db.create(metadata)
     try:
         yield Desk(db, clock, data, identity or KnownPeople(mary, okafor, silva),
-                   Settings(data=str(data), hospital=Hospital(), mail=mail or Mail(), public_url="https://hospital.example"))
+                   Settings(data=str(data), hospital=Hospital(), mail=mail or Mail(), sms=sms or Sms(),
+                            public_url="https://hospital.example"))
     finally:
         await db.close()
 
@@ -137,6 +142,17 @@ async def a_catcher(data: Path) -> AsyncIterator[MailCatcher]:
         yield catcher
     finally:
         await catcher.stop()
+
+
+@contextlib.asynccontextmanager
+async def catchers_in(data: Path) -> AsyncIterator[Catchers]:
+    """For e-mail and text messages."""
+    catchers = Catchers(data)
+    await catchers.start()
+    try:
+        yield catchers
+    finally:
+        await catchers.stop()
 
 
 def a_fact(event: Event) -> Fact:

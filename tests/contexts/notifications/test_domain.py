@@ -23,6 +23,7 @@ from infirmary.contexts.appointments.events import (
     VisitCompleted,
 )
 from infirmary.contexts.notifications import domain
+from infirmary.contexts.notifications.domain import account
 from infirmary.language import Email
 
 from .builders import MARY, NOW, SILVA, THURSDAY, a_visit, mary, okafor, silva
@@ -124,8 +125,8 @@ def test_the_texts_blame_nobody_and_beg_for_nothing():
     messages = [one.message for kind in (AppointmentRequested, AppointmentBooked, AppointmentAccepted,
                                          AppointmentDeclined, AppointmentRescheduled, AppointmentCancelled)
                 for one in news_of(a_visit(kind))]
-    messages += [domain.about_reset(invitation=invited, hospital="H") for invited in (True, False)]
-    messages += [domain.about_new_password(), domain.about_copied_sign_in()]
+    messages += [account.about_reset(invitation=invited, hospital="H") for invited in (True, False)]
+    messages += [account.about_new_password(), account.about_copied_sign_in()]
     for message in messages:
         text = f"{message.title} {message.body} {message.label}"
         assert not [word for word in ("please", "error", "invalid", "successful", "!", "{", "}", "..")

@@ -13,13 +13,14 @@ import pytest
 from infirmary.contexts.identity.contract import ResetLink, SentCode
 from infirmary.contexts.identity.events import PasswordResetRequested, SignInCodeAsked
 from infirmary.contexts.notifications import domain, tables
-from infirmary.contexts.notifications.contract import Channel, DeliveryStatus, NothingToRetry
-from infirmary.contexts.notifications.service import sender
+from infirmary.contexts.notifications.contract import DeliveryStatus, NothingToRetry
+from infirmary.contexts.notifications.service import by_email, sender
 from infirmary.contexts.notifications.tables import DELIVERIES, DeliveryRow
 from infirmary.contexts.notifications.wiring import NOTIFICATIONS
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.errors import NotFound, Unavailable
+from infirmary.language import Channel
 from infirmary.sandbox.mail import Faults, MailCatcher
 from infirmary.settings import Mail
 
@@ -132,12 +133,12 @@ async def test_a_mail_leaves_within_a_second_of_the_fact(desk, catcher):
 
 
 async def test_a_sender_that_fails_does_not_run_hot(desk, monkeypatch):
-    async def away():
+    async def away(*_):
         raise ConnectionResetError
 
     monkeypatch.setattr(desk.service.sender, "_due", away)
     monkeypatch.setattr(sender, "LOOKS_EVERY", .05)
-    monkeypatch.setattr(desk.service.sender, "_port", lambda: 1)
+    monkeypatch.setattr(desk.service.sender, "_ready", lambda: [Channel.EMAIL])
     begun = asyncio.get_running_loop().time()
     for _ in range(4):   # the first finds itself woken, the others wait
         with pytest.raises(ConnectionResetError):
@@ -156,7 +157,7 @@ async def test_while_there_is_no_mail_server_nothing_is_tried_and_no_try_is_used
 
 @pytest.mark.parametrize("faults", [Faults(refuse=451), Faults(drop=True), Faults(delay=5)])
 async def test_a_failing_server_is_tried_again_and_in_the_end_given_up_visibly(desk, catcher, faults, monkeypatch):
-    monkeypatch.setattr(sender, "TRY_SECONDS", .2)
+    monkeypatch.setattr(by_email, "TRY_SECONDS", .2)
     await put(desk, a_delivery())
     catcher.faults = faults
     for attempt in range(1, domain.TRIES + 1):
@@ -205,7 +206,7 @@ async def test_a_server_that_takes_the_mail_but_never_says_goodbye_gets_it_once(
         async def handle_QUIT(self, server, session, envelope):   # noqa: N802 – aiosmtpd's name
             await asyncio.sleep(60)
 
-    monkeypatch.setattr(sender, "GOODBYE_SECONDS", .1)
+    monkeypatch.setattr(by_email, "GOODBYE_SECONDS", .1)
     rude = Rude(tmp_path / "mail")
     await rude.start()
     await put(desk, row := a_delivery())
@@ -222,7 +223,7 @@ async def test_a_server_that_dribbles_has_only_so_long_for_all_of_a_mail(desk, t
             envelope.mail_from = address
             return "250 OK"
 
-    monkeypatch.setattr(sender, "TRY_SECONDS", .3)
+    monkeypatch.setattr(by_email, "TRY_SECONDS", .3)
     dribbling = Dribbling(tmp_path / "mail")
     await dribbling.start()
     dribbling.faults = Faults(delay=.2)
@@ -432,7 +433,7 @@ async def test_what_was_sent_long_ago_is_forgotten_and_what_failed_is_not(desk):
 async def test_what_is_due_is_found_by_its_index(desk):
     """On SQLite, where the plan can be read as text."""
     if desk.db.driver.dialect.name == "sqlite":
-        compiled, args = tables.DUE(desk.db.driver.dialect, {"now": NOW, "limit": 1})
+        compiled, args = tables.DUE(desk.db.driver.dialect, {"now": NOW, "limit": 1, "channels": list(Channel)})
         plan = str(desk.db.driver.reader.execute("EXPLAIN QUERY PLAN " + compiled.sql, args).fetchall())
         assert "USING INDEX delivery_due" in plan
         assert "TEMP B-TREE" not in plan

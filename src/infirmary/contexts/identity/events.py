@@ -24,7 +24,7 @@ class PasswordResetRequested(Event, frozen=True, kw_only=True):
 
 
 class SignInCodeAsked(Event, frozen=True, kw_only=True):
-    """Aggregate: the request. The code itself is asked for when the e-mail is written."""
+    """Aggregate: the request. The code itself, and where it goes, is asked for when the message is written."""
 
     account_id: UUID
 
@@ -51,6 +51,10 @@ class FactorChange(StrEnum):
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
     PASSKEY_COPIED = "passkey_copied"   # its counter went back, so it did not sign in
+    PHONE_ADDED = "phone_added"       # in place of one before
+    PHONE_REMOVED = "phone_removed"
+    CODES_ADDED = "codes_added"       # by e-mail or text message
+    CODES_REMOVED = "codes_removed"
     RESET = "reset"   # by the administration
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from infirmary.kernel.access import ANY, Caller
-from infirmary.kernel.contract import Contract, Cursor, Done, Instant, Limit, Page, Stream, get, post
-from infirmary.kernel.errors import Conflict, NotFound
-from infirmary.language import ADMIN, SELF, STAFF_ROLES, Role
+from infirmary.kernel.contract import Contract, Cursor, Done, Instant, Limit, Page, Stream, get, post, put
+from infirmary.kernel.errors import Conflict, NotFound, Refusal
+from infirmary.language import ADMIN, SELF, STAFF_ROLES, Channel, Role
 
 EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)
 
@@ -30,10 +30,6 @@ class Unread(Struct, frozen=True):
     count: int
 
 
-class Channel(StrEnum):
-    EMAIL = "email"
-
-
 class DeliveryStatus(StrEnum):
     PENDING = "pending"
     SENT = "sent"
@@ -52,6 +48,29 @@ class Delivery(Struct, frozen=True, kw_only=True):
     error: str
     created_at: Instant
     sent_at: Instant | None
+
+
+class Preferences(Struct, frozen=True, kw_only=True):
+    """How somebody is told what they find in the app anyway. `phone`: the number, masked, that text messages would go to,
+    which is shown under Security and confirmed there; empty: there is none, and e-mails are sent instead."""
+
+    email: bool
+    sms: bool
+    phone: str
+    version: int
+
+
+class PreferencesForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    email: bool
+    sms: bool
+
+
+class NoWayChosen(Refusal):
+    """Choose e-mail, text messages, or both: what you are told may not wait until you look into the app."""
+
+
+class NoPhone(Refusal):
+    """There is no confirmed phone number for text messages. Add one under Security (POST /auth/contact-points) first."""
 
 
 class NothingToRetry(Conflict):
@@ -79,6 +98,14 @@ class Notifications(Contract, context="notifications"):
     @get("/notifications/stream", allow=EVERYBODY, media="text/event-stream")
     async def stream(self, caller: Caller) -> Stream:
         """As they happen (server-sent events): `event: notification`, `data:` the unread count and the title."""
+
+    @get("/notification-preferences", allow=EVERYBODY)
+    async def preferences(self, caller: Caller) -> Preferences:
+        """By e-mail, unless you have chosen otherwise. What concerns your account itself always comes by e-mail."""
+
+    @put("/notification-preferences", allow=EVERYBODY, refuses=[NoWayChosen, NoPhone])
+    async def prefer(self, caller: Caller, body: PreferencesForm, if_match: int) -> Preferences:
+        """Choose e-mail, text messages, or both."""
 
     @get("/deliveries", allow={ADMIN: ANY})
     async def deliveries(self, caller: Caller, status: DeliveryStatus | None = None, limit: Limit = 25,

@@ -1,13 +1,15 @@
 """Inboxes, and the messages that leave the house."""
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import (
+    Boolean,
     Column,
+    Date,
     Index,
     Integer,
     MetaData,
@@ -26,8 +28,9 @@ from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.db import with_kernel_tables
 from infirmary.kernel.database.rows import Pages, Rows
 from infirmary.kernel.database.statement import Query, Statement
+from infirmary.language import Channel
 
-from .contract import Channel, DeliveryStatus
+from .contract import DeliveryStatus
 
 metadata = with_kernel_tables(MetaData())
 
@@ -71,6 +74,20 @@ delivery = Table(
     Index("delivery_newest", "created_at", "id"),
     Index("delivery_newest_of_status", "status", "created_at", "id"))
 
+preference = Table(
+    "preference", metadata,
+    Column("account_id", Id, primary_key=True),
+    Column("email", Boolean, nullable=False),
+    Column("sms", Boolean, nullable=False),
+    Column("version", Integer, nullable=False))
+
+# What is counted of whom: nobody pays for more messages to one number on one day.
+texted = Table(
+    "texted", metadata,
+    Column("number_key", String(64), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("messages", Integer, nullable=False))
+
 
 class NotificationRow(Struct, frozen=True):
     id: UUID
@@ -106,6 +123,21 @@ class DeliveryRow(Struct, frozen=True):
     sent_at: datetime | None
 
 
+class PreferenceRow(Struct, frozen=True):
+    account_id: UUID
+    email: bool
+    sms: bool
+    version: int
+
+
+class TextedRow(Struct, frozen=True):
+    """`day` in UTC."""
+
+    number_key: str
+    day: date
+    messages: int
+
+
 class Newest(Struct, frozen=True):
     id: UUID
     title: str
@@ -113,6 +145,18 @@ class Newest(Struct, frozen=True):
 
 NOTIFICATIONS = Rows(notification, NotificationRow, version=None)
 DELIVERIES = Rows(delivery, DeliveryRow, version=None)
+PREFERENCES = Rows(preference, PreferenceRow, key="account_id")
+TEXTED = Rows(texted, TextedRow, key="number_key", version=None)
+
+PREFERENCES_OF = PREFERENCES.find(preference.c.account_id.in_(bindparam("accounts", expanding=True)))
+PREFER = Statement(update(preference).where(
+    preference.c.account_id == bindparam("key"), preference.c.version == bindparam("seen")).values(
+    email=bindparam("by_email", type_=Boolean), sms=bindparam("by_sms", type_=Boolean), version=preference.c.version + 1))
+
+_that_day = (texted.c.number_key == bindparam("key"), texted.c.day == bindparam("on", type_=Date))
+TEXT = Statement(update(texted).where(*_that_day, texted.c.messages < bindparam("most", type_=Integer)).values(
+    messages=texted.c.messages + 1))
+FORGET_TEXTED = Statement(delete(texted).where(texted.c.day < bindparam("before", type_=Date)))
 
 _mine = notification.c.account_id == bindparam("account_id")
 _unread = notification.c.read_at.is_(None)
@@ -129,7 +173,8 @@ FORGET_READ = Statement(delete(notification).where(notification.c.read_at < bind
 
 _pending = delivery.c.status == DeliveryStatus.PENDING
 _this = delivery.c.id == bindparam("key")
-DUE = Query(select(delivery).where(_pending, delivery.c.due_at <= bindparam("now"))
+DUE = Query(select(delivery).where(_pending, delivery.c.due_at <= bindparam("now"),
+                                   delivery.c.channel.in_(bindparam("channels", expanding=True)))
             .order_by(delivery.c.due_at, delivery.c.id).limit(bindparam("limit", type_=Integer)), DeliveryRow)
 CLAIM = Statement(update(delivery).where(
     _this, _pending, delivery.c.attempts == bindparam("seen"), delivery.c.due_at <= bindparam("now")).values(

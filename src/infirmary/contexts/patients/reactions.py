@@ -11,7 +11,6 @@ from infirmary.contexts.appointments.events import (
     AppointmentRequested,
     AppointmentRescheduled,
     CallTakenBack,
-    ParticipantsChanged,
     VisitHandedOver,
     VisitStarted,
 )
@@ -22,8 +21,7 @@ from .service import PatientsService
 
 
 def reactions(service: PatientsService) -> Mapping[type[Event], Reaction]:
-    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled, VisitStarted,
-                ParticipantsChanged)
+    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled, VisitStarted)
     return {**dict.fromkeys(arranged, service.visit_arranged),
             AppointmentCancelled: service.visit_called_off,
             AppointmentDeclined: service.visit_called_off,

@@ -14,6 +14,7 @@ from . import (
     by_mail,
     calendar_feed,
     clients,
+    codes,
     desk,
     desk_queue,
     desk_waitlist,
@@ -40,7 +41,7 @@ from . import (
 )
 
 PAGES: tuple[Pages, ...] = (
-    account.pages, security.pages, passkeys.pages, by_mail.pages, federation.pages,   # everybody
+    account.pages, security.pages, passkeys.pages, by_mail.pages, codes.pages, federation.pages,   # everybody
     patient.pages, booking.pages, waitlist.pages,                                  # patients
     calendar_feed.pages, wall.pages,                                               # who holds a link
     video.pages, feedback.pages,                                                   # the two of a visit

@@ -69,7 +69,7 @@ async def sign_in(page: Page) -> Response[Any]:
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, asked))
     except MfaRequired as refusal:
-        return await ask_for_code(page, refusal, wrong=False)
+        return await ask_for_code(page, refusal)
     except (WrongCredentials, TooManyTries) as refusal:
         return await page.render("sign_in.html", status=refusal.status, refusal=told(refusal, icon="lock"),
                                  values={"email": asked.username}, next=page.form.get("next", ""), link=link)
@@ -170,7 +170,7 @@ async def password(page: Page) -> Response[Any]:
 @pages.get("/profile", roles=EVERYBODY)
 async def profile(page: Page) -> Response[Any]:
     return await page.render("profile.html", here="/profile", account=await page.ask(Identity).me(page.caller),
-                             layout=layout(page))
+                             preferences=await page.ask(Notifications).preferences(page.caller), layout=layout(page))
 
 
 @pages.get("/notifications", roles=EVERYBODY)

@@ -1,4 +1,4 @@
-"""Signing in with a code by e-mail, for patients who have no password at hand."""
+"""Signing in with a code by e-mail or text message, for patients who have no password at hand."""
 from __future__ import annotations
 
 from typing import Any
@@ -12,6 +12,7 @@ from infirmary.contexts.identity.contract import (
     GiveCode,
     Identity,
     MfaRequired,
+    NoTextMessages,
     WrongCredentials,
 )
 from infirmary.kernel.access import NOBODY
@@ -40,7 +41,7 @@ async def ask(page: Page) -> Response[Any]:
     try:
         asked = await page.ask(Identity).request_code(NOBODY, forms.filled(page, AskForCode, {
             "email": page.language.gettext("Add what comes after the @.")}))
-    except (Malformed, TooManyTries) as refusal:
+    except (Malformed, NoTextMessages, TooManyTries) as refusal:
         errors = page.field_errors(refusal)
         return await page.render("by_mail.html", status=refusal.status, values=page.form, errors=errors,
                                  next=page.form.get("next", ""), refusal=None if errors else told(refusal, icon="lock"))
@@ -49,7 +50,8 @@ async def ask(page: Page) -> Response[Any]:
 
 async def _code(page: Page, code_id: UUID, refusal: Refusal | None = None, *, error: str = "") -> Response[Any]:
     return await page.render("by_mail_code.html", status=refusal.status if refusal else 200, code_id=code_id,
-                             email=page.form.get("email", ""), next=page.form.get("next", ""), error=error,
+                             email=page.form.get("email", ""), channel=page.form.get("channel", "email"),
+                             next=page.form.get("next", ""), error=error,
                              refusal=told(refusal, icon="lock") if refusal and not error else None)
 
 
@@ -60,7 +62,7 @@ async def give(page: Page) -> Response[Any]:
         page.sign_in(await page.ask(Identity).verify_code(
             NOBODY, GiveCode(code_id, page.form.get("code", "").strip()[:LONGEST] or "-")))
     except MfaRequired as refusal:
-        return await ask_for_code(page, refusal, wrong=False)
+        return await ask_for_code(page, refusal)
     except CodeRefused as refusal:
         return await _code(page, code_id, refusal, error=refusal.detail)
     except (TooManyTries, WrongCredentials) as refusal:

@@ -71,7 +71,7 @@ async def callback(page: Page) -> Response[Any]:
         return await _otherwise(page, None if page.query.get("error") else TripOver(), name, onward=onward)
     except MfaRequired as refusal:
         page.form["next"] = onward
-        return await ask_for_code(page, refusal, wrong=False)
+        return await ask_for_code(page, refusal)
     except LinkRequired as refusal:
         link = Link(refusal.extra["link_token"], provider, name)
         return await page.render("sign_in.html", link=link, next=onward, values={"email": refusal.extra["email"]})

@@ -18,6 +18,7 @@ from infirmary.contexts.identity.contract import (
     MfaRequired,
     NoFactor,
     NothingToConfirm,
+    SendSecondFactor,
     StepUp,
     StepUpRequired,
     TokenRequest,
@@ -26,12 +27,13 @@ from infirmary.contexts.identity.contract import (
     WrongCredentials,
 )
 from infirmary.kernel.access import NOBODY
-from infirmary.kernel.errors import NotFound, Refusal, TooManyTries
-from infirmary.language import PATIENT, STAFF_ROLES, Role
+from infirmary.kernel.errors import NotFound, TooManyTries
+from infirmary.language import PATIENT, STAFF_ROLES, Channel, Role
 from infirmary.web import forms, menu
 from infirmary.web.forms import own
 from infirmary.web.page import Handler, Page, Pages
 from infirmary.web.shown import Told, told
+from infirmary.web.typed import an_id
 
 pages = Pages()
 EVERYBODY = (PATIENT, *STAFF_ROLES)
@@ -59,11 +61,26 @@ def link_of(page: Page) -> Link | None:
 
 # --- signing in: the second step -------------------------------------------------------------------------------------
 
-async def ask_for_code(page: Page, refusal: Refusal, *, wrong: bool) -> Response[Any]:
-    """The password was right; what stands for it travels in the form, never in an address."""
+async def ask_for_code(page: Page, refusal: MfaRequired, *, wrong: bool = False, send: Channel | None = None) -> Response[Any]:
+    """The password was right; what stands for it travels in the form, never in an address. A code is sent by the channel
+    `send`, or where nothing else will do."""
+    token, factors = refusal.extra["mfa_token"], refusal.extra["factors"]
     error = page.language.gettext("This code does not match, or was used before. Wait for the next one.") if wrong else ""
-    return await page.render("sign_in_code.html", status=refusal.status if wrong else 200, error=error,
-                             token=refusal.extra["mfa_token"], next=page.form.get("next", ""), link=link_of(page))
+    first = factors[0] if len(factors) == 1 and not wrong else ""
+    channel, code_id, told_no = send or (Channel(first) if first in [*Channel] else None), page.form.get("code_id", ""), None
+    if channel:
+        try:
+            code_id = str((await page.ask(Identity).send_second_factor(NOBODY, SendSecondFactor(
+                mfa_token=token, channel=channel))).code_id)
+        except (NoFactor, TooManyTries) as no:
+            told_no = no
+        except WrongCredentials as no:
+            return await page.render("sign_in.html", status=no.status, next=page.form.get("next", ""),
+                                     refusal=told(no, icon="clock-off"))
+    status = told_no.status if told_no else refusal.status if wrong else 200
+    return await page.render("sign_in_code.html", status=status, error=error, token=token, factors=factors, code_id=code_id,
+                             sent=channel.value if channel and not told_no else "", next=page.form.get("next", ""),
+                             link=link_of(page), refusal=told(told_no, icon="lock") if told_no else None)
 
 
 @pages.post("/sign-in/code")
@@ -72,12 +89,12 @@ async def second_step(page: Page) -> Response[Any]:
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, TokenRequest(
             grant_type="mfa_otp", mfa_token=token or "-", otp=page.form.get("otp", "").strip()[:CODE] or "-",
-            link_token=link.token if link else "")))
+            code_id=an_id(page.form.get("code_id", "")), link_token=link.token if link else "")))
     except MfaRequired as refusal:
         return await ask_for_code(page, refusal, wrong=True)
     except TooManyTries as refusal:
         return await page.render("sign_in_code.html", status=429, token=token, error="", next=page.form.get("next", ""),
-                                 refusal=told(refusal, icon="lock"), link=link)
+                                 refusal=told(refusal, icon="lock"), link=link, factors=["totp"], code_id="", sent="")
     except (WrongCredentials, TripOver, LoginTaken) as refusal:
         return await page.render("sign_in.html", status=refusal.status, next=page.form.get("next", ""),
                                  refusal=told(refusal, icon="clock-off"))
@@ -135,9 +152,18 @@ async def prove(page: Page) -> Response[Any]:
 async def security(page: Page) -> Response[Any]:
     identity = page.ask(Identity)
     sessions = sorted(await identity.sessions(page.caller), key=lambda one: not one.current)
+    points = {one.channel: one for one in await identity.contact_points(page.caller)}
     return await page.render("security.html", here=HERE, factor=await identity.second_factor(page.caller),
                              passkeys=await identity.passkeys(page.caller), sessions=sessions,
-                             logins=await identity.logins(page.caller), layout=layout(page))
+                             logins=await identity.logins(page.caller), layout=layout(page), channels=_channels(page),
+                             points={one.value: points.get(one) for one in Channel})
+
+
+def _channels(page: Page) -> list[str]:
+    """By which a code may be asked for besides the password: fewer, or none, for whom that is too little."""
+    if not page.caller.roles.isdisjoint(page.settings.strong_factor):
+        return []
+    return [one.value for one in Channel if one is not Channel.SMS or page.settings.texts]
 
 
 @sensitive("/security/authenticator")

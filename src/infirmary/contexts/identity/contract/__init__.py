@@ -51,6 +51,17 @@ from .clients import (
     ScopeTooWide,
     WrongClient,
 )
+from .contact_points import (
+    ConfirmContactPoint,
+    ContactPoint,
+    NewContactPoint,
+    NotConfirmed,
+    NoTextMessages,
+    PhoneUnfit,
+    Reaching,
+    SendSecondFactor,
+    StrongerFactorNeeded,
+)
 from .factors import (
     Code,
     CodeGiven,
@@ -116,6 +127,8 @@ __all__ = [
     "CodeAsked",
     "CodeGiven",
     "CodeRefused",
+    "ConfirmContactPoint",
+    "ContactPoint",
     "DisableTotp",
     "EmailTaken",
     "FactorSet",
@@ -130,9 +143,12 @@ __all__ = [
     "LoginTaken",
     "MadeCredential",
     "MfaRequired",
+    "NewContactPoint",
     "NewPasskey",
     "NewPassword",
     "NoFactor",
+    "NoTextMessages",
+    "NotConfirmed",
     "NotKnownHere",
     "NotProven",
     "NothingToConfirm",
@@ -143,9 +159,11 @@ __all__ = [
     "PasskeyRefused",
     "PasskeyUnfit",
     "Password",
+    "PhoneUnfit",
     "Programs",
     "Provider",
     "ProviderAway",
+    "Reaching",
     "Recipient",
     "RecoveryCodes",
     "RefreshRefused",
@@ -160,12 +178,14 @@ __all__ = [
     "ScopeTooWide",
     "SecondFactor",
     "Secret",
+    "SendSecondFactor",
     "SentCode",
     "ServerMetadata",
     "Session",
     "SignInElsewhere",
     "StepUp",
     "StepUpRequired",
+    "StrongerFactorNeeded",
     "TokenRequest",
     "TokenToRevoke",
     "Tokens",
@@ -182,7 +202,7 @@ __all__ = [
 ]
 
 
-class Identity(SignInElsewhere, Programs, Contract, context="identity"):
+class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"):
     @post("/auth/register", status=201, allow={ANYONE: ANY},
           refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
     async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
@@ -222,17 +242,17 @@ class Identity(SignInElsewhere, Programs, Contract, context="identity"):
     async def stepped_up(self, caller: Caller) -> Done:
         """Whether the password, or a passkey, was given in the last ten minutes; asked where other contexts need it."""
 
-    @post("/auth/otp/request", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
+    @post("/auth/otp/request", status=202, allow={ANYONE: ANY}, refuses=[NoTextMessages, TooManyTries])
     async def request_code(self, caller: Caller, body: AskForCode) -> CodeAsked:
-        """Send a code to sign in with by e-mail, if a patient has this address; the answer is the same either way."""
+        """Send a code to sign in with, if a patient has this address; the answer is the same either way."""
 
     @post("/auth/otp/verify", allow={ANYONE: ANY}, refuses=[CodeRefused, MfaRequired, WrongCredentials, TooManyTries])
     async def verify_code(self, caller: Caller, body: GiveCode) -> Tokens:
-        """Sign in with the code from the e-mail. What is sensitive asks for the password, or a passkey, all the same."""
+        """Sign in with the code from the message. What is sensitive asks for the password, or a passkey, all the same."""
 
     @get("/auth/otp/{code_id}", allow={SERVICE: ANY}, refuses=[NotFound])
     async def sent_code(self, caller: Caller, code_id: UUID) -> SentCode:
-        """The code to put into the e-mail; it never travels on the bus."""
+        """The code to put into the message; it never travels on the bus."""
 
     @post("/auth/password/forgot", status=202, allow={ANYONE: ANY}, refuses=[TooManyTries])
     async def forgot_password(self, caller: Caller, body: ForgottenPassword) -> Done:

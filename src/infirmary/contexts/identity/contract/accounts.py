@@ -36,13 +36,15 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_secret, here or as HTTP Basic; `scope`: which of its roles) or `refresh_token` (refresh_token). With a second
     factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`. A refresh in the `background`,
     by a program that nobody need be sitting at, does not keep the sign-in from ending unused. A `link_token`, from a
-    refusal after signing in with a provider, makes that login one of the account's own."""
+    refusal after signing in with a provider, makes that login one of the account's own. A `code_id` goes with an `otp` that
+    was sent."""
 
     grant_type: Annotated[str, Meta(max_length=60)]
     username: Annotated[str, Meta(max_length=254)] = ""
     password: Annotated[str, Meta(max_length=200)] = ""
     otp: Annotated[str, Meta(max_length=40)] = ""
     mfa_token: Annotated[str, Meta(max_length=200)] = ""
+    code_id: UUID | None = None
     refresh_token: Annotated[str, Meta(max_length=400)] = ""
     background: bool = False
     link_token: Annotated[str, Meta(max_length=100)] = ""
@@ -136,13 +138,14 @@ class ResetLink(Struct, frozen=True):
 
 class Recipient(Struct, frozen=True):
     """Somebody who can be told something, as the patient or the doctor that was asked for (or neither); asked for by the
-    account, as both that they are."""
+    account, as both that they are. `phone` in E.164, where a code has shown that it is theirs."""
 
     account_id: UUID
     name: str
     email: str
     patient_id: UUID | None = None
     doctor_id: UUID | None = None
+    phone: str = ""
 
 
 class Revoked(Struct, frozen=True):

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from infirmary.kernel.contract import Instant
 from infirmary.kernel.errors import Conflict, NotSignedIn, Refusal
+from infirmary.language import Channel
 
 from .accounts import Password
 
@@ -14,12 +15,13 @@ Code = Annotated[str, Meta(min_length=1, max_length=40)]   # six digits, or a re
 
 
 class SecondFactor(Struct, frozen=True, kw_only=True):
-    """Whether signing in needs a code besides the password, since when, and how many recovery codes are unused. Passkeys
-    sign in without either."""
+    """Whether signing in needs a code besides the password, since when, and how many recovery codes are unused; by which
+    channels one is sent. Passkeys sign in without any."""
 
     totp_since: Instant | None
     recovery_codes_left: int
     passkeys: int = 0
+    codes_by: list[Channel] = []
 
 
 class TotpEnrolment(Struct, frozen=True):
@@ -47,8 +49,9 @@ class RecoveryCodes(Struct, frozen=True):
 
 
 class MfaRequired(NotSignedIn):
-    """The password is right; this account asks for a code as well. Repeat with `otp`: six digits from the authenticator
-    app, or a recovery code. Each code is good once. In place of the password, `mfa_token` will do for five minutes."""
+    """The password is right; this account asks for a code as well. Repeat with `otp`: where `factors` names `totp`, six
+    digits from the authenticator app, or a recovery code; where it names `email` or `sms`, a code that POST /auth/mfa/send
+    sends, with its `code_id`. Each code is good once. In place of the password, `mfa_token` will do for five minutes."""
 
 
 class WrongCode(Refusal):
@@ -61,7 +64,7 @@ class StepUp(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FactorSet(Conflict):
-    """There is an authenticator app for this account already. Remove it first."""
+    """This account asks for such a code already. Remove that first."""
 
 
 class NothingToConfirm(Conflict):
@@ -69,4 +72,4 @@ class NothingToConfirm(Conflict):
 
 
 class NoFactor(Conflict):
-    """This account has no second factor and no passkey."""
+    """This account has no such factor."""

@@ -7,13 +7,16 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from infirmary.kernel.errors import NotSignedIn
-from infirmary.language import Email
+from infirmary.language import Channel, Email
 
 SixDigits = Annotated[str, Meta(min_length=1, max_length=20)]   # spaced as people like
 
 
 class AskForCode(Struct, frozen=True, forbid_unknown_fields=True):
+    """`email` names the account. A text message goes to the phone that this account has confirmed."""
+
     email: Email
+    channel: Channel = Channel.EMAIL
 
 
 class CodeAsked(Struct, frozen=True):
@@ -29,13 +32,14 @@ class GiveCode(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SentCode(Struct, frozen=True):
-    """What the e-mail says."""
+    """What the message says, and where it goes: to a mailbox or a phone."""
 
     account_id: UUID
     email: str
     name: str
     code: str
+    phone: str = ""
 
 
 class CodeRefused(NotSignedIn):
-    """This code does not match, or is good no more. Type the one in the newest e-mail, or ask for another."""
+    """This code does not match, or is good no more. Type the one in the newest message, or ask for another."""

@@ -63,7 +63,8 @@ PER_ADDRESS_HERE = Limit(5_000, timedelta(minutes=15))   # this machine, where l
 TRIES_OVERALL = Limit(1_000, timedelta(minutes=1))
 CODES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
 CODES_IN_A_ROW = Limit(100, timedelta(days=30))   # NIST SP 800-63B, 3.2.2: no more wrong ones than this on end
-MAILS_PER_ACCOUNT = Limit(5, timedelta(minutes=15))
+MAILS_PER_ACCOUNT = Limit(5, timedelta(minutes=15))   # text messages, too
+TEXTS_A_DAY = Limit(10, timedelta(days=1))            # codes to one number, and for one account
 
 
 class Stay(NamedTuple):
@@ -190,6 +191,14 @@ def recovery_key(typed: str) -> str:
 
 
 # --- codes that are sent ---------------------------------------------------------------------------------------------
+
+class Purpose(StrEnum):
+    """What a code that was sent is good for, and nothing else."""
+
+    SIGN_IN = "sign_in"              # in place of the password
+    SECOND_FACTOR = "second_factor"  # besides it
+    CONFIRM = "confirm"              # that messages arrive there
+
 
 CODE_FOR = timedelta(minutes=10)   # ASVS 6.5.5
 TRIES_PER_CODE = 5

@@ -12,6 +12,7 @@ from .keys import Keys
 from .merging import RecordsMadeOne
 from .passkeys import Passkeys
 from .password_care import PasswordCare
+from .reaching import ReachingPeople
 from .registration import Registration
 from .sent_codes import SentCodes
 from .signing_in import REVOCATIONS_KEPT
@@ -21,7 +22,8 @@ __all__ = ["IdentityService"]
 KEPT = timedelta(days=1)   # what came to nothing, in case somebody asks
 
 
-class IdentityService(Registration, Federation, SentCodes, PasswordCare, Factors, Passkeys, AccountCare, Keys, RecordsMadeOne):
+class IdentityService(Registration, Federation, SentCodes, ReachingPeople, PasswordCare, Factors, Passkeys, AccountCare, Keys,
+                      RecordsMadeOne):
     async def forget(self) -> None:
         """Sessions and tries that are over, links and registrations nobody used."""
         await self.db.retry(self._forget, self.clock.now())

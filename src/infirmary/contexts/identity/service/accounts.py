@@ -7,13 +7,13 @@ from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import Account, AmendAccount, LastAdmin, OpenAccount, Recipient
 from infirmary.contexts.identity.domain import Standing, State
 from infirmary.contexts.identity.events import AccountOpened
-from infirmary.contexts.identity.tables import AccountRow, RoleRow
+from infirmary.contexts.identity.tables import AccountRow, RoleRow, contact_points
 from infirmary.kernel.access import Caller
 from infirmary.kernel.contract import Page
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound, StaleVersion
-from infirmary.language import ADMIN, Role, folded
+from infirmary.language import ADMIN, Channel, Role, folded
 
 from .base import Base, clash, entity, seen
 
@@ -110,9 +110,12 @@ class AccountCare(Base):
                          account_id: UUID | None = None) -> list[Recipient]:
         async with self.db.reading() as reading:
             found = await reading.all(tables.TO_TELL, patient_id=patient_id, doctor_id=doctor_id, account_id=account_id)
+            points = await reading.all(contact_points.OF_ACCOUNTS, accounts=[row.id for row in found]) if found else []
+        phones = {one.account_id: one.address for one in points if one.channel is Channel.SMS}
         return [Recipient(row.id, row.name, row.email,
                           row.patient_id if row.id == account_id or row.patient_id == patient_id else None,
-                          row.doctor_id if row.id == account_id or row.doctor_id == doctor_id else None) for row in found]
+                          row.doctor_id if row.id == account_id or row.doctor_id == doctor_id else None,
+                          phones.get(row.id, "")) for row in found]
 
 
 def _standing(row: AccountRow, roles: list[Role]) -> Standing:

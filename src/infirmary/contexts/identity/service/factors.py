@@ -44,8 +44,9 @@ class Factors(Sessions):
             factor = await tables.TOTPS.get(reading, account.id)
             left = await reading.one(tables.RECOVERY_LEFT, key=account.id) or 0
             passkeys = await reading.one(tables.passkeys.HOW_MANY, account_id=account.id) or 0
+            codes_by = (await self.wanted(reading, account.id)).channels
         return SecondFactor(totp_since=factor.confirmed_at if factor else None, recovery_codes_left=left,
-                            passkeys=passkeys)
+                            passkeys=passkeys, codes_by=codes_by)
 
     async def enroll_totp(self, caller: Caller) -> TotpEnrolment:
         caller.must_reach(account_id=caller.account_id)
@@ -144,8 +145,9 @@ class Factors(Sessions):
         async with self.db.transaction() as tx:
             account = await locked(tx, account_id)
             await self.must_be_fresh(tx, caller)
-            dropped = await self._drop(tx, account)
-            if not await tx.run(tables.passkeys.DROP_ALL, account_id=account.id) and not dropped:
+            dropped = [await self._drop(tx, account), await tx.run(tables.passkeys.DROP_ALL, account_id=account.id),
+                       await tx.run(tables.contact_points.DROP_ALL, key=account.id)]
+            if not any(dropped):
                 raise NoFactor
             await self.throttle.forgive(tx, self.codes_at(account.email_key), [])
             self.tell_of_factor(tx, caller, account, FactorChange.RESET)

@@ -2,25 +2,31 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import (
+    CodeAsked,
+    CodeRefused,
     LoginTaken,
     MfaRequired,
+    NoFactor,
     RefreshRefused,
     Revoked,
+    SendSecondFactor,
     TokenRequest,
     Tokens,
     TokenToRevoke,
     UnsupportedGrant,
     WrongCredentials,
 )
-from infirmary.contexts.identity.domain import State
+from infirmary.contexts.identity.domain import Purpose, State
 from infirmary.contexts.identity.events import RefreshTokenReused
-from infirmary.contexts.identity.tables import AccountRow, RefreshRow
+from infirmary.contexts.identity.tables import AccountRow, RefreshRow, contact_points
+from infirmary.contexts.identity.tables.sent_codes import SentCodeRow
 from infirmary.kernel.access import Caller
 from infirmary.kernel.capability import digest
 from infirmary.kernel.contract import Done
@@ -28,20 +34,25 @@ from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import FieldError, Malformed, NotSignedIn
 from infirmary.kernel.tokens import LIFETIME
+from infirmary.language import Channel
 
 from .base import base64url, entity, themselves
 from .clients import Clients
 from .linking import Linking
+from .posting import asked
 
+FRESH = "fresh"   # in a token for the second step: the password was given just now
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
 
 
 class Proof(Struct, frozen=True):
     """By what somebody is let in, besides a code. `fresh`: it was given just now, and counts for what is sensitive.
-    `renewed`: the same password, hashed as hard as we hash now. `link_token`: which login elsewhere becomes theirs."""
+    `channel`: by which a code came that stands for the password. `renewed`: the same password, hashed as hard as we hash
+    now. `link_token`: which login elsewhere becomes theirs."""
 
     password: bool = False
     fresh: bool = True
+    channel: Channel | None = None
     renewed: str | None = None
     link_token: str = ""
 
@@ -81,20 +92,43 @@ class SigningIn(Linking, Clients):
             raise WrongCredentials(error="invalid_grant")
         renewed = await self.passwords.hashed(body.password) if self.passwords.outdated(stored) else None
         return await self.admitted(caller, known, body.otp, Proof(password=True, renewed=renewed,
-                                                                  link_token=body.link_token))
+                                                                  link_token=body.link_token), body.code_id)
 
     async def _second_step(self, caller: Caller, body: TokenRequest) -> Tokens:
-        known = await self.account_of_mfa_token(body.mfa_token)
-        if known is None:
-            raise WrongCredentials("This took too long, or the password has changed. Sign in again.", error="invalid_grant")
-        return await self.admitted(caller, known, body.otp, Proof(link_token=body.link_token))
+        found = await self.account_of_mfa_token(body.mfa_token)
+        if found is None:
+            raise _too_old()
+        known, by = found
+        channel = next((one for one in Channel if one.value == by), None)
+        proof = Proof(fresh=by == FRESH, channel=channel, link_token=body.link_token)
+        return await self.admitted(caller, known, body.otp, proof, body.code_id)
 
-    async def admitted(self, caller: Caller, known: AccountRow, otp: str, proof: Proof) -> Tokens:
+    async def send_second_factor(self, caller: Caller, body: SendSecondFactor) -> CodeAsked:
+        found = await self.account_of_mfa_token(body.mfa_token)
+        if found is None:
+            raise _too_old()
+        account, by = found
+        async with self.db.reading() as reading:
+            wanted = await self.wanted(reading, account.id)
+            places = {one.channel: one.address for one in await reading.all(contact_points.OF_ACCOUNTS, accounts=[account.id])}
+        if body.channel not in wanted.channels or by == body.channel or account.state is not State.ACTIVE:
+            raise NoFactor
+        address = places[body.channel]
+        await self.throttle.take(self.messages_to(account.email_key, body.channel, address))
+        row = self.new_code(account, body.channel, address, Purpose.SECOND_FACTOR)
+        async with self.db.transaction() as tx:
+            self.post(tx, row)
+            tx.audit("session.code_asked", caller, entity=entity(account))
+            return tx.answer(asked(row))
+
+    async def admitted(self, caller: Caller, known: AccountRow, otp: str, proof: Proof, code_id: UUID | None = None) -> Tokens:
         """Who has proved to be somebody gets in, unless a code is needed too."""
+        sent = None
         if otp:   # counted before it is looked at, so that a thousand at once are not more than a thousand one by one
             await self.throttle.take(self.codes_at(known.email_key))
+            sent = await self.tried(code_id, Purpose.SECOND_FACTOR, known.id) if code_id else None
         try:
-            tokens = await self.db.retry(self._session_begun, known, otp, proof)
+            tokens = await self.db.retry(self._session_begun, known, otp, proof, sent)
         except MfaRequired:
             async with self.db.transaction() as tx:
                 if proof.password:   # it was right; the try stays counted at this account alone
@@ -108,28 +142,36 @@ class SigningIn(Linking, Clients):
             raise WrongCredentials(error="invalid_grant")
         return tokens
 
-    async def _session_begun(self, known: AccountRow, otp: str, proof: Proof) -> Tokens | None:
+    async def _session_begun(self, known: AccountRow, otp: str, proof: Proof, sent: SentCodeRow | None) -> Tokens | None:
         async with self.db.transaction() as tx:
             account = await tx.one(tables.LOCKED, key=known.id)
             if account is None or account.state is not State.ACTIVE or account.password_hash != known.password_hash:
                 return None   # disabled, or given another password, while we were looking
-            factor = await tables.TOTPS.get(tx, account.id)
-            if factor and factor.confirmed_at and not (otp and await self.code_used(tx, factor, account, otp)):
-                raise self._code_wanted(account, otp)
+            wanted, fresh = await self.wanted(tx, account.id), proof.fresh
+            if wanted.offered():
+                offered = wanted.offered(without=proof.channel)
+                if otp and sent and sent.channel in offered and await self.used(tx, sent, otp):
+                    pass   # which is no fresher than what came before it: mail and messages are read by others, too
+                elif otp and wanted.totp and await self.code_used(tx, wanted.totp, account, otp):
+                    fresh = True
+                else:
+                    raise self._code_wanted(account, otp, proof, offered)
             if proof.renewed is not None:
                 await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=proof.renewed)
             await self.forgiven(tx, account.email_key, with_password=proof.password)
             if proof.link_token:
                 await self.arrival_linked(tx, themselves(account), account, proof.link_token)
-            return await self.let_in(tx, account, fresh=proof.fresh)
+            return await self.let_in(tx, account, fresh=fresh)
 
-    def _code_wanted(self, account: AccountRow, otp: str) -> MfaRequired:
-        token = self.mfa_token(account)
+    def _code_wanted(self, account: AccountRow, otp: str, proof: Proof, offered: list[str]) -> MfaRequired | CodeRefused:
+        if not offered:   # the one factor is the channel that they came by
+            return CodeRefused("Codes by this way are your second factor. Sign in with your password, or with a passkey.")
+        told: dict[str, Any] = {"error": "mfa_required", "factors": offered,
+                "mfa_token": self.mfa_token(account, FRESH if proof.fresh else proof.channel or "elsewhere")}
         if not otp:
-            return MfaRequired(error="mfa_required", mfa_token=token)
+            return MfaRequired(**told)
         return MfaRequired("This code does not match, or was used before. Wait for the next one, or use a recovery code.",
-                           errors=[FieldError("otp", "Type a code that was not used before.")], error="mfa_required",
-                           mfa_token=token)
+                           errors=[FieldError("otp", "Type a code that was not used before.")], **told)
 
     async def _renewed(self, token: str, background: bool) -> Tokens | None:
         """The next refresh token is made from the last one, so that whoever lost the answer can ask for it again."""
@@ -185,6 +227,10 @@ class SigningIn(Linking, Clients):
         async with self.db.reading() as reading:
             revoked = await reading.all(tables.REVOKED, after=self.clock.now() - REVOCATIONS_KEPT)
         return [Revoked(one.id, one.since) for one in revoked]
+
+
+def _too_old() -> WrongCredentials:
+    return WrongCredentials("This took too long, or the password has changed. Sign in again.", error="invalid_grant")
 
 
 def _needed(**fields: str) -> None:

@@ -33,6 +33,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from infirmary.language import ADMIN, Role
 
 from . import clients as clients  # whose tables belong to the metadata
+from . import contact_points as contact_points  # likewise
 from . import federation as federation  # likewise
 from . import passkeys as passkeys  # likewise
 from . import sent_codes as sent_codes  # likewise

@@ -7,9 +7,11 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy import Column, Integer, String, Table, bindparam, delete, update
 
-from infirmary.kernel.database.columns import Id, UtcDateTime
+from infirmary.contexts.identity.domain import Purpose
+from infirmary.kernel.database.columns import EnumText, Id, UtcDateTime
 from infirmary.kernel.database.rows import Rows
 from infirmary.kernel.database.statement import Statement
+from infirmary.language import Channel
 
 from .base import metadata
 
@@ -20,7 +22,10 @@ sent_code = Table(
     Column("email_key", String(64), nullable=False),   # of the address that was asked for, whether anybody has it or not
     Column("tries", Integer, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    Column("used_at", UtcDateTime))
+    Column("used_at", UtcDateTime),
+    Column("channel", EnumText(Channel, 20), nullable=False, server_default="email"),
+    Column("address", String(254)),   # none: that of the account
+    Column("purpose", EnumText(Purpose, 20), nullable=False, server_default="sign_in"))
 
 
 class SentCodeRow(Struct, frozen=True):
@@ -30,6 +35,9 @@ class SentCodeRow(Struct, frozen=True):
     tries: int
     expires_at: datetime
     used_at: datetime | None
+    channel: Channel
+    address: str | None
+    purpose: Purpose
 
 
 SENT_CODES = Rows(sent_code, SentCodeRow, version=None)

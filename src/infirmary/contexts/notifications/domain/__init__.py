@@ -1,7 +1,7 @@
 """What people are told and in which words, what an e-mail looks like, and when one is tried again."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -31,15 +31,17 @@ from infirmary.contexts.appointments.events import (
     VisitCompleted,
     WaitLapsed,
 )
-from infirmary.contexts.identity.events import FactorChange
+from infirmary.contexts.identity.contract import Recipient
 from infirmary.contexts.patients.contract import GuardianKind, Guardianship
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
+from infirmary.language import Channel
 
 TRIES = 8
 BACK_OFF = timedelta(seconds=10)   # four times longer after each try: 10 s to 11 h, some 15 h in all (a bad night)
 LEASE = timedelta(minutes=2)       # how long one process has for one try; longer than any try may take
 KEPT = timedelta(days=400)
-SIGN_IN_CODE = "sign_in.code"      # a kind of message
+CODE = "sign_in.code"              # a kind of message
+TEXTS_A_DAY = 20                   # to one number: who makes us send them pays nothing
 
 
 def _(text: str) -> str:
@@ -49,7 +51,8 @@ def _(text: str) -> str:
 
 class Message(Struct, frozen=True):
     """What one person is told. `link` is a path of our own pages; where it is empty, it is a secret that is asked for
-    when the e-mail is written, and kept nowhere. `mail_title` names no patient: mail is read by more than its owner."""
+    when the e-mail is written, and kept nowhere. `mail_title` names no patient: mail is read by more than its owner.
+    `private`: about the account itself, so nobody chooses how they are told."""
 
     kind: str
     title: str
@@ -57,6 +60,7 @@ class Message(Struct, frozen=True):
     body: str
     link: str
     label: str
+    private: bool = False
 
 
 class News(Struct, frozen=True):
@@ -245,72 +249,13 @@ def _about_ward(kind: str, title: str, mail_title: str, body: str, link: str, la
     return Message(kind, title.format_map(words), mail_title, body.format_map(words), link, label)
 
 
-def about_reset(*, invitation: bool, hospital: str) -> Message:
-    """E-mail only: whoever needs it cannot look into the app."""
-    if invitation:
-        title = _("Your account at {hospital}").format(hospital=one_line(hospital))
-        return _about_account("password.invitation", title, _(
-            "An account is made for you. Choose a password, and you can sign in. The link works once and not for "
-            "long; if it has grown too old, ask for a new one where you sign in."), "", _("Choose a password"))
-    return _about_account("password.reset", _("Choose a new password"), _(
-        "Somebody asked for a new password for your account here. If that was you, follow the link: it works once and "
-        "not for long. If it was not you, do nothing: your password stays as it is."), "", _("Choose a new password"))
-
-
-def about_sign_in_code() -> Message:
-    """E-mail only, as the links: whoever needs it cannot look into the app."""
-    return _about_account(SIGN_IN_CODE, _("Your code to sign in"), _(
-        "Type it where you asked for it: it works once, and for ten minutes. We never ask you for it on the phone. If it was "
-        "not you who asked, do nothing."), "", _("Your code"))
-
-
-def about_new_password() -> Message:
-    return _about_account("password.changed", _("Your password is changed"), _(
-        "If that was you, there is nothing to do. If it was not you, ask for a new password at once: that signs out "
-        "whoever is in. Then call us."), "/forgot", _("Ask for a new password"))
-
-
-_FACTORS = {
-    FactorChange.TOTP_ADDED: (_("An authenticator app is set up for your account"), _(
-        "From now on signing in asks for a code from it, besides your password.")),
-    FactorChange.TOTP_REMOVED: (_("The authenticator app is removed from your account"), _(
-        "From now on your password alone signs you in.")),
-    FactorChange.RECOVERY_CODES_RENEWED: (_("You have new recovery codes"), _(
-        "Those you had before are good no more.")),
-    FactorChange.RECOVERY_CODE_USED: (_("A recovery code of yours was used"), _(
-        "It took the place of a code from your authenticator app, and is good no more.")),
-    FactorChange.LOGIN_ADDED: (_("A login is added to your account"), _(
-        "From now on signing in with %(provider)s opens your account here.")),
-    FactorChange.LOGIN_REMOVED: (_("A login is removed from your account"), _(
-        "Signing in with %(provider)s opens your account here no more.")),
-    FactorChange.PASSKEY_ADDED: (_("A passkey is added to your account"), _(
-        "From now on it signs you in, without your password.")),
-    FactorChange.PASSKEY_REMOVED: (_("A passkey is removed from your account"), _(
-        "It signs nobody in any more.")),
-    FactorChange.PASSKEY_COPIED: (_("A passkey of yours was turned away"), _(
-        "It counted fewer uses than we did, which happens when somebody has copied it. Remove it, and make a new "
-        "one.")),
-    FactorChange.RESET: (_("The second factor of your account is taken off"), _(
-        "The administration did this, because somebody asked for it in your name. Authenticator app, recovery "
-        "codes and passkeys are gone; from now on your password alone signs you in. Set them up again.")),
-}
-
-
-def about_factor(change: FactorChange, of: str = "") -> Message:
-    title, meaning = _FACTORS[change]
-    if_not_you = _("If it was not you, choose a new password at once, and call us.")
-    return _about_account("factor.changed", title, f"{meaning % {'provider': of}} {if_not_you}", "/security",
-                          _("Look at how you sign in"))
-
-
-def about_copied_sign_in() -> Message:
-    return _about_account("session.ended", _("We signed you out on one device"), _(
-        "A sign-in was used twice, which happens when somebody has copied it. We ended it to be safe: sign in again. "
-        "If you know no reason for this, choose a new password."), "/password", _("Choose a new password"))
-
-
-def _about_account(kind: str, title: str, body: str, link: str, label: str) -> Message:
-    return Message(kind, title, title, body, link, label)
+def ways(to: Recipient, message: Message, chosen: Mapping[Channel, bool]) -> dict[Channel, str]:
+    """By which channels this is told, and where: e-mail where nothing else can be done."""
+    wanted = {channel: address for channel, address in ((Channel.EMAIL, to.email), (Channel.SMS, to.phone)) if address}
+    if message.private or not any(chosen.get(channel) for channel in wanted):
+        first = next(iter(wanted))
+        return {first: wanted[first]}
+    return {channel: address for channel, address in wanted.items() if chosen[channel]}
 
 
 def one_line(text: str) -> str:
@@ -367,7 +312,9 @@ def _html(letter: Letter, url: str, foot: list[str]) -> str:
 
 
 def masked(address: str) -> str:
-    """`r…@example.org`: enough to tell one from another, not enough to write to."""
+    """`r…@example.org`, `…10`: enough to tell one from another, not enough to write to."""
+    if "@" not in address:
+        return f"…{address[-2:]}"
     local, _at, domain = address.rpartition("@")
     return f"{local[:1]}…@{domain}"
 

@@ -12,7 +12,7 @@ from infirmary.contexts.appointments.events import (
     VisitCompleted,
     WaitLapsed,
 )
-from infirmary.contexts.identity.contract import Identity, LinkExpired, Recipient
+from infirmary.contexts.identity.contract import LinkExpired, Recipient
 from infirmary.contexts.identity.events import (
     FactorChanged,
     PasswordChanged,
@@ -21,16 +21,8 @@ from infirmary.contexts.identity.events import (
     SignInCodeAsked,
 )
 from infirmary.contexts.notifications import domain, tables
-from infirmary.contexts.notifications.contract import (
-    Channel,
-    Delivery,
-    DeliveryStatus,
-    NothingToRetry,
-    Notification,
-    Notifications,
-    Unread,
-)
-from infirmary.contexts.notifications.domain import taking_part, together
+from infirmary.contexts.notifications.contract import Delivery, DeliveryStatus, NothingToRetry, Notification, Unread
+from infirmary.contexts.notifications.domain import account, together
 from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
 from infirmary.contexts.patients.contract import Patients
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
@@ -41,30 +33,24 @@ from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 from infirmary.kernel.events import Event, Fact
-from infirmary.language import service
-from infirmary.settings import Settings
 
+from .choosing import ME, Choosing
 from .live import Live
 from .sender import Sender
 
-ME = service("notifications")
 
-
-class NotificationsService(Notifications):
+class NotificationsService(Choosing):
     def __init__(self, kit: Kit) -> None:
-        self.db, self.clock = kit.db, kit.clock
-        self.settings: Settings = kit.settings
-        self.identity, self.patients = kit.ask(Identity), kit.ask(Patients)
+        super().__init__(kit)
+        self.patients = kit.ask(Patients)
         self.live = Live(kit.db)
         self.sender = Sender(kit, self._secret)
 
     # --- Telling ------------------------------------------------------------------------------------------------------
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
-        """Tell the patient, who wants it in writing whoever did it, and the doctors, unless it was their own deed."""
-        tz, now = self.settings.hospital.tz, self.clock.now()
-        await self._tell_both(event, fact, [*domain.about_visit(event, tz=tz, now=now),
-                                            *taking_part.about_taking_part(event, tz=tz, now=now)])
+        """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
+        await self._tell_both(event, fact, domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()))
 
     async def series_changed(self, event: SeriesChanged, fact: Fact) -> None:
         """As of a single visit."""
@@ -124,7 +110,7 @@ class NotificationsService(Notifications):
             link = await self.identity.reset_link(ME, event.aggregate)
         except LinkExpired:   # used, or too old by now: nobody waits for it any more
             return
-        message = domain.about_reset(invitation=event.invitation, hospital=self.settings.hospital.name)
+        message = account.about_reset(invitation=event.invitation, hospital=self.settings.hospital.name)
         await self._tell(event, fact, [(Recipient(event.account_id, link.name, link.email), message)])
 
     async def code_asked(self, event: SignInCodeAsked, fact: Fact) -> None:
@@ -132,16 +118,17 @@ class NotificationsService(Notifications):
             sent = await self.identity.sent_code(ME, event.aggregate)
         except NotFound:   # as above
             return
-        await self._tell(event, fact, [(Recipient(sent.account_id, sent.name, sent.email), domain.about_sign_in_code())])
+        to = Recipient(sent.account_id, sent.name, sent.email, phone=sent.phone)
+        await self._tell(event, fact, [(to, account.about_code())])
 
     async def password_changed(self, event: PasswordChanged, fact: Fact) -> None:
-        await self._warn(event, fact, event.account_id, domain.about_new_password())
+        await self._warn(event, fact, event.account_id, account.about_new_password())
 
     async def factor_changed(self, event: FactorChanged, fact: Fact) -> None:
-        await self._warn(event, fact, event.account_id, domain.about_factor(event.change, event.of))
+        await self._warn(event, fact, event.account_id, account.about_factor(event.change, event.of))
 
     async def sign_in_copied(self, event: RefreshTokenReused, fact: Fact) -> None:
-        await self._warn(event, fact, event.account_id, domain.about_copied_sign_in())
+        await self._warn(event, fact, event.account_id, account.about_copied_sign_in())
 
     async def _warn(self, event: Event, fact: Fact, account_id: UUID, message: domain.Message) -> None:
         people = await self.identity.recipients(ME, account_id=account_id)
@@ -149,30 +136,31 @@ class NotificationsService(Notifications):
 
     async def _tell(self, event: Event, fact: Fact, told: list[tuple[Recipient, domain.Message]], *,
                     subject_id: UUID | None = None) -> None:
-        """Inbox and e-mail together, once per fact and person; for who is patient and doctor, the patient's news."""
+        """Inbox and messages together, once per fact and person; for who is patient and doctor, the patient's news."""
         if not told:   # nobody has an account: no effect, so nothing to remember
             return
         now = self.clock.now()
-        each = sorted({to.account_id: (to, message) for to, message in reversed(told)}.items())
+        each = dict(sorted({to.account_id: (to, message) for to, message in reversed(told)}.items()))
+        ways = await self.ways_to(each)
         try:
             async with self.db.transaction(once=fact.id) as tx:
                 NOTIFICATIONS.add(tx, *(
                     NotificationRow(new_id(), account, fact.id, one.title, one.body, one.link, now, None)
-                    for account, (_, one) in each if one.link))
-                DELIVERIES.add(tx, *(
-                    DeliveryRow(new_id(), fact.id, account, Channel.EMAIL, one.kind, event.aggregate, to.email,
-                                one.mail_title, one.body, one.link, one.label, DeliveryStatus.PENDING, 0, "", now, now,
-                                None)
-                    for account, (to, one) in each))
+                    for account, (_, one) in each.items() if one.link))
+                DELIVERIES.add(tx, *[
+                    DeliveryRow(new_id(), fact.id, account, channel, one.kind, event.aggregate, address, one.mail_title,
+                                one.body, one.link, one.label, DeliveryStatus.PENDING, 0, "", now, now, None)
+                    for account, (to, one) in each.items()
+                    for channel, address in (await self.within_reason(tx, ways[account], to)).items()])
                 tx.audit("notification.written", ME, subject_id=subject_id, entity=f"fact/{fact.id}",
                          about=fact.kind, people=str(len(each)))
         except UniqueViolation:   # told before, longer ago than the kernel's inbox remembers
             return
         self.sender.wake()
-        self.live.wake(account for account, _ in each)
+        self.live.wake(each)
 
     async def _secret(self, row: DeliveryRow) -> str:
-        if row.kind == domain.SIGN_IN_CODE:
+        if row.kind == domain.CODE:
             return (await self.identity.sent_code(ME, row.about)).code
         return (await self.identity.reset_link(ME, row.about)).url
 
@@ -243,6 +231,7 @@ class NotificationsService(Notifications):
         async with self.db.transaction() as tx:
             await tx.run(tables.FORGET_READ, before=before)
             await tx.run(tables.FORGET_SENT, before=before)
+            await tx.run(tables.FORGET_TEXTED, before=self.clock.now().date())
 
 
 def _as_notification(row: NotificationRow) -> Notification:
