@@ -6,20 +6,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import DESKTOP, PHONE, Visitor
+from .conftest import PHONE, Visitor
 
 pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
-DEEPER = {   # pages behind a link: the page it stands on, the link, and what follows its address
-    "doctor": [("/doctor/today", "#queue a[href^='/doctor/visits/']", ""), ("/doctor/today", ".in-ask a[href$='today']", ""),
-               ("/doctor/today", ".in-ask a[hx-get*='ask=decline']", ""), ("/doctor/book", "#whom a", ""),
-               ("/doctor/diary?view=list", "section a[href^='/doctor/visits/']", "")],
-    "reception": [("/desk?q=rosa+del", "#rows a", ""), ("/desk/visits?day=&status=requested", "#visits th a", ""),
-                  ("/desk/visits?day=&status=booked", "#visits th a", "/move"),
-                  ("/desk/visits?day=&status=booked", "#visits th a", "?ask=cancel")],
-    "admin": [("/admin/departments", "th a", ""), ("/admin/doctors", "th a", ""), ("/admin/doctors", "th a", "/hours"),
-              ("/admin/doctors", "th a", "?ask=end"), ("/admin/staff", "th a", ""), ("/admin/accounts", "th a", ""),
-              ("/admin/accounts", "th a", "?ask=disable"), ("/admin/mail", ".in-rail a", "")]}
 FOCUSED = "document.activeElement.outerHTML.slice(0, 200)"
 
 
@@ -120,17 +110,3 @@ def test_a_new_stretch_of_hours_waits_for_its_time(visit: Visit) -> None:
     page.wait_for_selector("[name=starts]:focus")
     assert page.locator("[name=weekday][value='6']").count() == before + 1
     assert page.locator("[name=starts]:focus").input_value() == ""
-
-
-@pytest.mark.parametrize("role", DEEPER)
-def test_axe_finds_nothing_on_the_pages_behind_the_lists_either(visit: Visit, role: str) -> None:
-    found: list[str] = []
-    for viewport in (PHONE, DESKTOP):
-        visitor = visit(viewport)
-        visitor.sign_in(f"{role}@demo.test")
-        for start, selector, further in DEEPER[role]:
-            address = str(visitor.open(start).locator(selector).first.get_attribute("href")).partition("#")[0] + further
-            page = visitor.open(address)
-            page.wait_for_timeout(150)
-            found += visitor.found_in_both_schemes()
-    assert found == []

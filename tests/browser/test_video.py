@@ -2,61 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import DESKTOP, PASSWORD, PHONE, Visitor
+from .conftest import DESKTOP, PHONE, Visitor
+from .office import Office, soon
 from .test_journey import sign_up
 
 pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
-
-
-class Office:
-    """The administration, by the API: whoever it makes works at any hour."""
-
-    def __init__(self, visitor: Visitor) -> None:
-        self._request, self._api = visitor.page.request, visitor.base + "/api/v1"
-        self._headers = {"Authorization": f"Bearer {self.token('admin@demo.test')}"}
-
-    def token(self, email: str) -> str:
-        answer = self._request.post(self._api + "/auth/token", form={
-            "grant_type": "password", "username": email, "password": PASSWORD})
-        return str(answer.json()["access_token"])
-
-    def ask(self, verb: str, path: str, **more: Any) -> Any:
-        headers = {**self._headers, **more.pop("headers", {})}
-        answer = self._request.fetch(self._api + path, method=verb, headers=headers, **more)
-        assert answer.ok, answer.text()
-        return answer.json()
-
-    def a_doctor(self) -> tuple[str, str]:
-        """Who sees people by day and by night; answers the id and the e-mail to sign in with."""
-        department = self.ask("POST", "/departments", data={"name": f"Night shift {uuid4().hex[:6]}"})
-        doctor = self.ask("POST", "/doctors", data={
-            "given_name": "Iris", "family_name": f"Night{uuid4().hex[:4]}", "specialty": "Medicine",
-            "department_id": department["id"]})
-        self.ask("PUT", f"/doctors/{doctor['id']}/hours", headers={"If-Match": '"0"'}, data={
-            "visit_minutes": 20, "weekly": [{"weekday": day, "starts": "00:00", "ends": "24:00"} for day in range(1, 8)]})
-        email = f"{uuid4().hex[:12]}@example.org"
-        self.ask("POST", "/accounts", data={"email": email, "name": doctor["name"], "roles": ["doctor"],
-                                            "password": PASSWORD, "doctor_id": doctor["id"]})
-        return doctor["id"], email
-
-    def a_video_visit(self, patient: str, doctor: str, *, within: timedelta) -> str:
-        """At the next five minutes after that."""
-        at = datetime.now(UTC).replace(second=0, microsecond=0) + within
-        at += timedelta(minutes=5 - at.minute % 5)
-        return str(self.ask("POST", "/appointments", data={
-            "patient_id": patient, "doctor_id": doctor, "starts_at": at.isoformat(), "mode": "video"})["id"])
-
-
-def patient_of(office: Office, family: str) -> str:
-    return str(office.ask("GET", "/patients", params={"q": family})["items"][0]["id"])
 
 
 def until(page: Page, true: str) -> None:
@@ -82,9 +38,9 @@ def test_the_two_of_a_visit_meet_and_nobody_else(visit: Visit) -> None:
     office = Office(patient)
     doctor_id, email = office.a_doctor()
     doctor.sign_in(email)
-    room = f"/visits/{office.a_video_visit(patient_of(office, family), doctor_id, within=timedelta())}/video"
+    room = f"/visits/{office.a_visit(office.patient(family), doctor_id, soon(), 'video')}/video"
 
-    later = office.a_video_visit(patient_of(office, family), doctor_id, within=timedelta(minutes=30))
+    later = office.a_visit(office.patient(family), doctor_id, soon(minutes=30), "video")
     page = patient.open(f"/visits/{later}/video")
     expect(page.get_by_text("The room opens at")).to_be_visible()
     expect(page.get_by_role("button", name="Enter")).to_have_count(0)
