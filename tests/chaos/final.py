@@ -37,7 +37,7 @@ FACTS = Query(select(outbox.c.id, outbox.c.kind, outbox.c.aggregate, outbox.c.ve
 HANDLED = Query(select(inbox.c.fact_id), UUID)
 AUDITED = Query(select(audit_event.c.id), UUID)
 VISITS = appointments.VISITS.find()
-OCCUPIED = appointments.OCCUPANCY.find()
+OCCUPIED = appointments.taken.OCCUPANCY.find()
 STEPS = appointments.STEPS.find()
 REPORTED = reports.VISITS.find()
 

@@ -36,7 +36,7 @@ async def everything(settings: Settings) -> tuple[list[Any], list[Any]]:
     db = await Database.open(settings.database_url("appointments"), "appointments")
     try:
         async with db.reading() as reading:
-            return (await reading.all(tables.VISITS.find()), await reading.all(tables.OCCUPANCY.find()))
+            return (await reading.all(tables.VISITS.find()), await reading.all(tables.taken.OCCUPANCY.find()))
     finally:
         await db.close()
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,6 +22,7 @@ from infirmary.contexts.appointments.contract import (
 )
 from infirmary.contexts.appointments.contract.feedback import GiveFeedback
 from infirmary.contexts.appointments.contract.queue import Precedence, TakeNumber
+from infirmary.contexts.appointments.contract.resources import Resource, ResourceForm, ResourceKind, SetParticipants
 from infirmary.contexts.identity.contract import Identity, OpenAccount
 from infirmary.contexts.notifications.contract import Notifications
 from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
@@ -98,6 +100,8 @@ class Demo:
         self.family: list[UUID] = []   # for whom Rosa acts
         self.seen: list[Appointment] = []   # on the day before
         self.doctors: list[Doctor] = []
+        self.things: list[Resource] = []
+        self.who_else = random.Random(8)   # noqa: S311 – apart, so that who and what takes part changes nobody's fate
 
     async def make(self) -> None:
         await self.make_staff()
@@ -147,6 +151,9 @@ class Demo:
                 given_name=given, family_name=family, occupation=Occupation(occupation),
                 department_id=departments[where].id if where else None))
         await self.house.deliver_facts()
+        self.things = [await self.appointments.add_resource(operator, ResourceForm(
+            kind=ResourceKind(kind), name=name, department_id=departments[where].id if where else None))
+            for kind, name, where in names.THINGS]
 
     async def make_patients(self, count: int) -> None:
         register = self.house.ask(Patients).register
@@ -216,7 +223,8 @@ class Demo:
                                                   doctor_id=doctor.id)).items
             wanted = 14 if doctor is self.doctors[0] else VISITS_A_DAY // 7
             slots += sorted(self.chance.sample(free, min(len(free), round(wanted * share))), key=lambda one: one.starts_at)
-        await self.all_of(self.book(slot) for slot in slots)
+        booked = await self.all_of(self.book(slot) for slot in slots)
+        await self.all_of(self.bring_in(one) for one in booked if one is not None and self.who_else.random() < .1)
         await self.house.deliver_facts()
 
     async def book(self, slot: Slot) -> Appointment | None:
@@ -227,6 +235,16 @@ class Demo:
                 reason=self.chance.choice(names.REASONS), mode=Mode.VIDEO if offered and self.chance.random() < .1 else Mode.IN_PERSON))
         except Refusal:   # this patient is busy then: so be it
             return None
+
+    async def bring_in(self, one: Appointment) -> None:
+        """A room or a device, and now and then a colleague, where they are free then."""
+        fitting = [thing.id for thing in self.things if thing.department_id in (one.department_id, None)]
+        colleagues = [doctor.id for doctor in self.doctors
+                      if doctor.department_id == one.department_id and doctor.id != one.doctor_id]
+        chosen = [self.who_else.choice(fitting), *self.who_else.sample(colleagues, self.who_else.random() < .3)]
+        with contextlib.suppress(Refusal):
+            await self.appointments.set_participants(operator, one.id, SetParticipants(participants=chosen),
+                                                     if_match=one.version)
 
     async def visits_of(self, day: date) -> list[Appointment]:
         found: list[Appointment] = []

@@ -46,6 +46,11 @@ REMARKS = {   # what patients write, by what they gave
 HANDS_ON = ("Orthopaedics", "Maternity")   # where nobody is seen by video
 LIMITS: dict[str, dict[str, int]] = {"Geriatrics": {"buffer_minutes": 10}, "Midwifery": {"most_per_day": 12}}   # by specialty
 
+THINGS = [   # kind, name, department or the whole hospital
+    ("room", "Procedure room 1", "Cardiology"), ("room", "Procedure room 2", "Cardiology"), ("room", "Plaster room", "Orthopaedics"),
+    ("room", "Quiet room", None), ("equipment", "Ultrasound 1", "Cardiology"), ("equipment", "Ultrasound 2", None),
+    ("equipment", "ECG monitor", None)]
+
 STAFF = [("Thandiwe", "Mokoena", "nurse", "Cardiology"), ("Mirela", "Popescu", "reception", None),
          ("Tomás", "Herrera", "pharmacist", None), ("Ingrid", "Haugen", "cashier", None),
          ("Noor", "van Dijk", "auditor", None), ("Birgitta", "Svensson", "nurse", "Paediatrics"),

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import gettext
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale
 from babel.dates import format_date, format_time
+from babel.lists import format_list
 
 LOCALES = Path(__file__).parent / "locale"
 
@@ -44,6 +46,10 @@ class Language:
     def month(self, value: date) -> str:
         """March 2027"""
         return format_date(value, "LLLL y", self.locale)
+
+    def listed(self, names: Sequence[str]) -> str:
+        """`Room 1, Room 2, and Room 3`, as the language has it."""
+        return format_list(names, locale=self.locale) if names else ""
 
     def time(self, value: datetime | time) -> str:
         return format_time(value, "HH:mm", tzinfo=value.tzinfo, locale=self.locale)

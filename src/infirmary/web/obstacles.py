@@ -11,6 +11,7 @@ from infirmary.contexts.appointments.contract import (
     HoldIsGone,
     Obstacle,
     ObstacleCode,
+    ParticipantNotAvailable,
     PatientNotActive,
     SlotNotOffered,
     TimeIsPast,
@@ -31,6 +32,7 @@ TITLES: Mapping[type[Refusal], tuple[str, str]] = {
     DayIsFull: (N_("This day is full"), "calendar-off"),
     DoctorNotAvailable: (N_("This doctor takes no visits any more"), "user-off"),
     PatientNotActive: (N_("This record is closed"), "lock"),
+    ParticipantNotAvailable: (N_("Not everybody or everything asked for can take part"), "user-off"),
     VideoNotOffered: (N_("This doctor sees nobody by video"), "video-off"),
     TooManyVisits: (N_("There are many visits to come already"), "calendar-off")}
 WORDS = {
@@ -39,21 +41,24 @@ WORDS = {
     ObstacleCode.NO_SUCH_DOCTOR: N_("This doctor takes no visits any more. Choose somebody else."),
     ObstacleCode.NO_VIDEO: N_("This doctor does not see patients by video. Choose to come in person, or somebody else."),
     ObstacleCode.TIME_PAST: N_("The time has passed. Choose one that is still to come."),
-    ObstacleCode.DOCTOR_AWAY: N_("The doctor is away then. Choose another day, or somebody else."),
-    ObstacleCode.OUTSIDE_HOURS: N_("The doctor sees nobody at that time."),
+    ObstacleCode.DOCTOR_AWAY: N_("%(doctor)s is away then. Choose another day, or somebody else."),
+    ObstacleCode.OUTSIDE_HOURS: N_("%(doctor)s sees nobody at that time."),
     ObstacleCode.BETWEEN_SLOTS: N_("No visit begins at that time. Choose one of those offered."),
     ObstacleCode.DAY_FULL: N_("The doctor has as many visits that day as they take. Choose another day, or somebody else."),
     ObstacleCode.NO_OVERBOOKING: N_("No more can be booked over others then; how many may be is set with the hours."),
-    ObstacleCode.DOCTOR_TAKEN: N_("The doctor has a visit from %(from)s to %(to)s."),
+    ObstacleCode.DOCTOR_TAKEN: N_("%(doctor)s has a visit from %(from)s to %(to)s."),
     ObstacleCode.TIME_HELD: N_("Somebody is choosing the time from %(from)s to %(to)s just now. It may be free again in some minutes."),
     ObstacleCode.PATIENT_TAKEN: N_("%(patient)s has another visit from %(from)s to %(to)s."),
     ObstacleCode.PATIENT_OFFERED: N_("A time from the waitlist is kept for %(patient)s from %(from)s to %(to)s."),
+    ObstacleCode.RESOURCE_TAKEN: N_("%(name)s is taken from %(from)s to %(to)s."),
+    ObstacleCode.PARTICIPANT_GONE: N_("%(name)s cannot be booked any more. Leave it out, or choose another."),
+    ObstacleCode.ON_VISIT_ALREADY: N_("%(name)s takes part in this visit and cannot be its doctor as well."),
 }
 TO_PATIENTS = {
     ObstacleCode.PATIENT_TAKEN: N_("You have another visit from %(from)s to %(to)s. Move or cancel that one, or choose another time."),
     ObstacleCode.PATIENT_OFFERED: N_("A time from the waitlist is kept for you from %(from)s to %(to)s. Take it or leave it first."),
 }
-AWAY_UNTIL = N_("The doctor is away until %(day)s, %(time)s.")
+AWAY_UNTIL = N_("%(doctor)s is away until %(day)s, %(time)s.")
 IN_THE_TITLE = {ObstacleCode.RECORD_CLOSED, ObstacleCode.NO_SUCH_DOCTOR, ObstacleCode.TIME_PAST, ObstacleCode.OUTSIDE_HOURS, ObstacleCode.DAY_FULL}
 
 
@@ -65,7 +70,7 @@ def told_in_full(page: Page, refusal: Refusal, *, kept: str, visits_at: str, pat
     _ = page.language.gettext
     title, icon = TITLES[type(refusal)]
     found = msgspec.convert(refusal.extra.get("conflicts", []), list[Obstacle])
-    if len(found) == 1 and found[0].code in IN_THE_TITLE:
+    if len(found) == 1 and found[0].code in IN_THE_TITLE and not found[0].name:
         found = []
     now_what = (_("These are the nearest free times:") if alternatives(refusal) else
                 _("Choose another day.") if isinstance(refusal, TimeIsTaken | SlotNotOffered | DayIsFull) else "")
@@ -76,11 +81,13 @@ def told_in_full(page: Page, refusal: Refusal, *, kept: str, visits_at: str, pat
 def obstacle_item(page: Page, one: Obstacle, *, visits_at: str, patient: str) -> Item:
     _, speaks = page.language.gettext, page.language
     words = WORDS[one.code] if patient else TO_PATIENTS.get(one.code, WORDS[one.code])
-    given = {"patient": patient}
+    given = {"patient": patient, "doctor": one.name or _("The doctor"), "name": one.name}
     if one.starts_at and one.ends_at:
         starts_at, ends_at = page.local(one.starts_at), page.local(one.ends_at)
         given |= {"from": speaks.time(starts_at), "to": speaks.time(ends_at)}
         if one.code is ObstacleCode.DOCTOR_AWAY:
             words = AWAY_UNTIL
             given |= {"day": speaks.day(ends_at.date(), page.today), "time": speaks.time(ends_at)}
-    return Item(_(words) % given, f"{visits_at}/{one.appointment_id}" if one.appointment_id else "")
+    free = speaks.listed([other.name for other in one.others])
+    instead = " " + _("Free then: %(names)s.") % {"names": free} if free else ""
+    return Item(_(words) % given + instead, f"{visits_at}/{one.appointment_id}" if one.appointment_id else "")

@@ -12,11 +12,14 @@ from uuid import UUID
 import msgspec
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, BookAppointment, Mode, Status
+from infirmary.contexts.appointments.contract.resources import ResourceForm, ResourceKind
+from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule, announced
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.reactions import reactions
 from infirmary.contexts.appointments.service import AppointmentsService
-from infirmary.contexts.appointments.tables import OCCUPANCY, VISITS, appointment, metadata
+from infirmary.contexts.appointments.tables import VISITS, appointment, metadata
+from infirmary.contexts.appointments.tables.taken import OCCUPANCY
 from infirmary.contexts.identity.contract import Identity, Recipient
 from infirmary.contexts.patients.contract import Acting, Gender, GuardianKind, PatientCard, Patients
 from infirmary.contexts.staff.contract import Opening
@@ -150,6 +153,9 @@ class Clinic:
         await self.hear(announcement)
         return announcement.aggregate
 
+    async def thing(self, name: str = "Room 1", kind: ResourceKind = ResourceKind.ROOM, **more: Any) -> UUID:
+        return (await self.ask.add_resource(admin, ResourceForm(kind=kind, name=name, **more))).id
+
     async def facts(self) -> list[Event]:
         """What was announced, oldest first; audit entries apart."""
         return [event for event in await self._outbox() if not isinstance(event, Audited)]
@@ -203,11 +209,16 @@ def a_visit(status: Status = Status.BOOKED, *, starts_at: datetime = NINE, minut
     return Visit(**known)
 
 
+def those_of(visit: Appointment | Visit | Hold) -> list[UUID]:
+    """Whose time it takes."""
+    return [visit.doctor_id, visit.patient_id, *(() if isinstance(visit, Hold) else (one.id for one in visit.participants))]
+
+
 def grains_of(visit: Appointment | Visit) -> set[tuple[UUID, int]]:
     """What it takes, one by one."""
     moment, found = visit.starts_at, set()
     while moment < visit.ends_at:
         number = int(moment.timestamp()) // 300
-        found |= {(visit.doctor_id, number), (visit.patient_id, number)}
+        found |= {(whose, number) for whose in those_of(visit)}
         moment += timedelta(minutes=5)
     return found

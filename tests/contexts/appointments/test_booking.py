@@ -63,7 +63,7 @@ async def test_a_patient_books_a_slot_as_it_is_offered(clinic: Clinic):
         "starts_at": at(9, 20), "ends_at": at(9, 40), "local_start": "2027-03-01T09:20+00:00", "zone": "Europe/Dublin",
         "mode": Mode.VIDEO, "reason": "A cough", "status": Status.BOOKED, "status_reason": "", "location": "Room 3",
         "created_at": at(8), "changed_at": at(8), "version": 1,
-        "buffer_minutes": 0, "lane": 0, "overbooked": None, "series_id": None}
+        "buffer_minutes": 0, "lane": 0, "overbooked": None, "series_id": None, "participants": ()}
     assert set(await clinic.taken()) == grains_of(booked)
 
 

@@ -43,7 +43,7 @@ async def hold(clinic: Clinic, doctor: UUID, starts_at: datetime, patient: UUID 
 
 async def holds(clinic: Clinic) -> list[Hold]:
     async with clinic.db.reading() as reading:
-        return await reading.all(tables.HOLDS.find())
+        return await reading.all(tables.holds.HOLDS.find())
 
 
 async def nothing_overlaps(clinic: Clinic) -> None:

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import msgspec
 import pytest
 from sqlalchemy import delete
 
+from infirmary.contexts.appointments.contract import Participant, ParticipantKind
 from infirmary.contexts.appointments.events import (
     AppointmentAccepted,
     AppointmentBooked,
@@ -17,6 +18,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRescheduled,
     MovePlanDone,
     NotSeenThatDay,
+    ParticipantsChanged,
     PartOf,
     Received,
     SeriesChange,
@@ -34,6 +36,7 @@ from infirmary.contexts.identity.events import (
 )
 from infirmary.contexts.notifications import tables
 from infirmary.contexts.notifications.contract import DeliveryStatus
+from infirmary.contexts.notifications.domain.taking_part import about_taking_part
 from infirmary.contexts.patients.contract import GuardianKind, Guardianship
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
 from infirmary.kernel.audit import Audited
@@ -43,7 +46,7 @@ from infirmary.kernel.database.statement import Query, Statement
 from infirmary.kernel.errors import Unavailable
 from infirmary.kernel.outbox import inbox, outbox
 
-from .builders import THURSDAY, a_desk, a_fact, a_visit, admin, mary, okafor, silva
+from .builders import SILVA, THURSDAY, a_desk, a_fact, a_visit, admin, mary, okafor, silva
 
 OUTBOX = Query(outbox.select().with_only_columns(outbox.c.body), object)
 
@@ -97,6 +100,24 @@ async def test_a_request_is_told_to_the_doctor_and_confirmed_to_the_patient(desk
 async def test_a_doctor_who_loses_a_visit_is_told_too(desk):
     await desk.hears(a_visit(AppointmentRescheduled, doctor_id=silva.id))
     assert len(await inbox_of(desk, okafor)) == len(await inbox_of(desk, silva)) == len(await inbox_of(desk, mary)) == 1
+
+
+async def test_a_second_doctor_is_told_what_becomes_of_a_visit_they_take_part_in(desk):
+    with_her = (Participant(silva.id, ParticipantKind.DOCTOR, SILVA), Participant(new_id(), ParticipantKind.ROOM, "Room 9"))
+    await desk.hears(a_visit(participants=with_her))
+    await desk.hears(a_visit(AppointmentAccepted, version=2, participants=with_her))
+    await desk.hears(a_visit(AppointmentRescheduled, version=3, participants=with_her, previous_participants=with_her,
+                             part_of=PartOf.MOVE_PLAN))
+    await desk.hears(a_visit(ParticipantsChanged, version=4, previous_participants=with_her))
+    await desk.hears(a_visit(AppointmentCancelled, version=5, participants=with_her))
+    assert [one.title for one in reversed(await inbox_of(desk, silva))] == [
+        "You take part in a visit: Mary Byrne, Thu 26 Nov, 09:20", "Mary Byrne is moved to Thu 26 Nov, 09:20",
+        "Mary Byrne does not come to you on Thu 26 Nov, 09:20", "Mary Byrne does not come on Thu 26 Nov, 09:20"]
+    [in_writing] = about_taking_part(a_visit(participants=with_her), tz=UTC, now=THURSDAY)
+    assert in_writing.message.mail_title == "You take part in a visit: A patient, Thu 26 Nov, 09:20"
+    by_her = a_visit(ParticipantsChanged, by=silva.account_id, version=2, participants=with_her, previous_participants=())
+    await desk.hears(by_her)
+    assert len(await inbox_of(desk, silva)) == 4, "nobody is told of their own deed"
 
 
 async def test_the_same_fact_twice_tells_once(desk):

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
+from infirmary.contexts.appointments.contract import Participant, ParticipantKind
 from infirmary.contexts.appointments.events import (
     AppointmentAccepted,
     AppointmentBooked,
@@ -14,6 +15,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentDeclined,
     AppointmentRequested,
     AppointmentRescheduled,
+    ParticipantsChanged,
     PatientCheckedIn,
     VisitChanged,
 )
@@ -87,6 +89,17 @@ async def test_reach_goes_with_the_visit_to_another_doctor(register: Register) -
     assert await reaches(register, second_id, patient) and not await reaches(register, first_id, patient)
     register.clock.advance(timedelta(days=370))
     assert await reaches(register, second_id, patient)
+
+
+async def test_who_takes_part_in_a_visit_reaches_its_patient_as_its_doctor_does(register: Register) -> None:
+    patient, first_id, second_id, visit = await register.a_patient(), new_id(), new_id(), new_id()
+    both = (Participant(second_id, ParticipantKind.DOCTOR, "Dr Bo Lind"),)
+    left = a_visit(ParticipantsChanged, patient, first_id, visit=visit, version=3, previous_participants=both)
+    await register.hear(a_visit(AppointmentBooked, patient, first_id, visit=visit, participants=both))
+    assert await reaches(register, first_id, patient) and await reaches(register, second_id, patient)
+    await register.hear(left)
+    await register.hear(a_visit(AppointmentAccepted, patient, first_id, visit=visit, version=2, participants=both))
+    assert await reaches(register, first_id, patient) and not await reaches(register, second_id, patient)
 
 
 async def test_older_facts_that_come_late_change_nothing(register: Register) -> None:

@@ -1,6 +1,7 @@
 """What appointments announces. Aggregate: the visit. Never why it was made: that is clinical."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from infirmary.kernel.events import Event
 
-from .contract import Mode, Status
+from .contract import Mode, Participant, ParticipantKind, Status
 
 
 class PartOf(StrEnum):
@@ -37,6 +38,12 @@ class VisitChanged(Event, frozen=True, kw_only=True):
     by_account: UUID | None
     created_at: datetime
     part_of: PartOf | None = None
+    participants: tuple[Participant, ...] = ()
+
+
+def doctors_among(participants: Iterable[Participant]) -> set[UUID]:
+    """Further doctors; rooms and equipment left out."""
+    return {one.id for one in participants if one.kind is ParticipantKind.DOCTOR}
 
 
 class AppointmentRequested(VisitChanged, frozen=True, kw_only=True):
@@ -60,6 +67,7 @@ class AppointmentRescheduled(VisitChanged, frozen=True, kw_only=True):
 
     previous_starts_at: datetime
     previous_doctor_id: UUID
+    previous_participants: tuple[Participant, ...] = ()
 
 
 class AppointmentCancelled(VisitChanged, frozen=True, kw_only=True):
@@ -84,6 +92,12 @@ class PatientDidNotCome(VisitChanged, frozen=True, kw_only=True):
 
 class CallTakenBack(VisitChanged, frozen=True, kw_only=True):
     """The patient was called and was not there: the visit waits again, or was none."""
+
+
+class ParticipantsChanged(VisitChanged, frozen=True, kw_only=True):
+    """Others take part than before; the time is the same."""
+
+    previous_participants: tuple[Participant, ...]
 
 
 class VisitHandedOver(VisitChanged, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ def reactions(service: NotificationsService) -> Mapping[type[Event], Reaction]:
         visits.AppointmentDeclined: service.visit_changed,
         visits.AppointmentRescheduled: service.visit_changed,
         visits.AppointmentCancelled: service.visit_changed,
+        visits.ParticipantsChanged: service.visit_changed,
         visits.VisitCompleted: service.visit_completed,
         visits.MovePlanDone: service.plan_done,
         visits.SeriesChanged: service.series_changed,

@@ -11,6 +11,7 @@ from infirmary.contexts.appointments.events import (
     AppointmentRequested,
     AppointmentRescheduled,
     CallTakenBack,
+    ParticipantsChanged,
     VisitHandedOver,
     VisitStarted,
 )
@@ -21,7 +22,8 @@ from .service import PatientsService
 
 
 def reactions(service: PatientsService) -> Mapping[type[Event], Reaction]:
-    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled, VisitStarted)
+    arranged = (AppointmentRequested, AppointmentBooked, AppointmentAccepted, AppointmentRescheduled, VisitStarted,
+                ParticipantsChanged)
     return {**dict.fromkeys(arranged, service.visit_arranged),
             AppointmentCancelled: service.visit_called_off,
             AppointmentDeclined: service.visit_called_off,

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
+
+from msgspec import Meta
 
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Cursor, Done, File, Instant, Limit, Page, Stream, delete, get, post
@@ -11,8 +14,10 @@ from infirmary.language import ADMIN, DOCTOR, RECEPTION, SERVICE, TREATING
 
 from .feedback import FeedbackContract
 from .feeds import CalendarFeeds
+from .participants import MOST_PARTICIPANTS, Participant, ParticipantKind
 from .plans import MovePlans
 from .queue import QueueContract
+from .resources import ResourceContract
 from .series import RecurringVisits
 from .video import VideoVisits
 from .visits import (
@@ -27,7 +32,9 @@ from .visits import (
     Because,
     BookAppointment,
     DayIsFull,
+    DeskAsksColleagues,
     DoctorNotAvailable,
+    DoctorOfVisitDecides,
     Held,
     HoldIsGone,
     HoldSlot,
@@ -39,6 +46,7 @@ from .visits import (
     Opening,
     OpenVisits,
     Overbooking,
+    ParticipantNotAvailable,
     PatientNotActive,
     RescheduleAppointment,
     Slot,
@@ -56,23 +64,30 @@ from .visits import (
 from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiting, WaitIsOver
 
 __all__ = [
-    "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DoctorNotAvailable", "Held",
-    "HoldIsGone",    "HoldSlot", "Minutes", "Mode", "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening",
-    "Overbooking",    "PatientNotActive", "RescheduleAppointment", "Slot", "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast",
-    "TimeIsTaken", "TooEarly", "TooManyVisits", "VideoNotOffered", "Why"]
+    "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DeskAsksColleagues",
+    "DoctorNotAvailable", "DoctorOfVisitDecides", "Held", "HoldIsGone", "HoldSlot", "Minutes", "Mode",
+    "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening", "Overbooking", "Participant",
+    "ParticipantKind", "ParticipantNotAvailable", "PatientNotActive", "RescheduleAppointment", "Slot",
+    "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast", "TimeIsTaken", "TooEarly", "TooManyVisits",
+    "VideoNotOffered", "Why"]
+
+
+_ID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+ManyIds = Annotated[str, Meta(pattern=rf"^({_ID}(,{_ID}){{0,{MOST_PARTICIPANTS - 1}}})?$")]
 
 
 class Appointments(MovePlans, QueueContract, CalendarFeeds, RecurringVisits, VideoVisits, FeedbackContract,
-                    context="appointments"):
+                   ResourceContract, context="appointments"):
     @get("/slots", allow={ANYONE: ANY}, refuses=[NotFound])
     async def slots(self, caller: Caller, from_: Instant, to: Instant, doctor_id: UUID | None = None,
-                    department_id: UUID | None = None) -> Slots:
+                    department_id: UUID | None = None, with_: ManyIds = "") -> Slots:
         """Free slots of a doctor or a department, at most 62 days at a time; the past is left out. Patients are not offered
-        times at which they have another visit."""
+        times at which they have another visit. `with`: ids of further doctors, rooms and equipment, with commas between
+        them, all of whom are free then, too."""
 
     @get("/slots/for/{patient_id}", allow=PATIENTS, refuses=[NotFound])
     async def slots_for(self, caller: Caller, patient_id: UUID, from_: Instant, to: Instant, doctor_id: UUID | None = None,
-                        department_id: UUID | None = None) -> Slots:
+                        department_id: UUID | None = None, with_: ManyIds = "") -> Slots:
         """Those that this patient can take: without the times of their visits, with the time that is held for them."""
 
     @get("/slots/earliest", allow={ANYONE: ANY})
@@ -112,7 +127,8 @@ class Appointments(MovePlans, QueueContract, CalendarFeeds, RecurringVisits, Vid
                            department_id: UUID | None = None, day: date | None = None, from_: Instant | None = None,
                            to: Instant | None = None, status: Status | None = None, newest_first: bool = False,
                            limit: Limit = 25, cursor: Cursor | None = None) -> Page[Appointment]:
-        """Visits by their start, within reach. `day` is a day in the hospital's zone."""
+        """Visits by their start, within reach. `day` is a day in the hospital's zone; `doctor_id` sees to the visit, or takes
+        part in it."""
 
     @get("/diaries/{doctor_id}/changes", allow={**DESK, DOCTOR: TREATING}, refuses=[NotFound], media="text/event-stream")
     async def diary_changes(self, caller: Caller, doctor_id: UUID, from_: Instant, to: Instant) -> Stream:

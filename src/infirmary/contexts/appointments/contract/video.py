@@ -16,6 +16,8 @@ from infirmary.kernel.contract import Contract, Done, Instant, Stream, get, post
 from infirmary.kernel.errors import Conflict, NotFound, Refusal, TooManyTries
 from infirmary.language import DOCTOR, OWN, PATIENT, TREATING
 
+from .visits import DoctorOfVisitDecides
+
 
 class Side(StrEnum):
     PATIENT = "patient"
@@ -88,11 +90,12 @@ class EnteredElsewhere(Conflict):
 
 
 THE_TWO = {PATIENT: OWN, DOCTOR: TREATING}
-INSIDE = [NotFound, NotByVideo, RoomNotOpen, RoomClosed]
+ABOUT_IT = [NotFound, NotByVideo, DoctorOfVisitDecides]
+INSIDE = [*ABOUT_IT, RoomNotOpen, RoomClosed]
 
 
 class VideoVisits(Contract):
-    @get("/appointments/{appointment_id}/video", allow=THE_TWO, refuses=[NotFound, NotByVideo])
+    @get("/appointments/{appointment_id}/video", allow=THE_TWO, refuses=ABOUT_IT)
     async def room(self, caller: Caller, appointment_id: UUID) -> Room:
         """Who is in the room, and from when until when one can be: from ten minutes before the visit until an hour after."""
 
@@ -112,6 +115,6 @@ class VideoVisits(Contract):
     async def send_signal(self, caller: Caller, appointment_id: UUID, body: Signal) -> Done:
         """Tell the other's browser something. It is kept for a minute."""
 
-    @post("/appointments/{appointment_id}/video/leave", allow=THE_TWO, refuses=[NotFound, NotByVideo])
+    @post("/appointments/{appointment_id}/video/leave", allow=THE_TWO, refuses=ABOUT_IT)
     async def leave_room(self, caller: Caller, appointment_id: UUID, body: EnterRoom) -> Done:
         """Be in the room no more, and come back at will."""

@@ -12,6 +12,8 @@ from infirmary.kernel.contract import Instant
 from infirmary.kernel.errors import Conflict, NotFound, Refusal
 from infirmary.language import ADMIN, DOCTOR, NURSE, OWN, PATIENT, RECEPTION, TREATING, Note
 
+from .participants import Participant, ParticipantIds
+
 
 class Status(StrEnum):
     """requested -> booked -> checked_in -> in_progress -> completed; or declined, cancelled, no_show."""
@@ -75,6 +77,8 @@ class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `overbook` is for staff, too: if the time is taken, or the doctor's day full, the visit is booked over it, as often at a
     time as the doctor's hours allow. The patient's own time is never doubled.
 
+    `participants`: further doctors, rooms and equipment that the visit takes, chosen by staff.
+
     `hold_id`: the time was held for this patient. It is theirs while the hold lasts, and for a
     while afterwards if nobody took it.
     """
@@ -87,6 +91,7 @@ class BookAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     minutes: Minutes | None = None
     overbook: Overbooking | None = None
     hold_id: UUID | None = None
+    participants: ParticipantIds | None = None
 
 
 class HoldSlot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,13 +112,15 @@ class Held(Struct, frozen=True, kw_only=True):
 
 
 class RescheduleAppointment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """To another time, and to another doctor if one is named; `overbook` as for a new visit."""
+    """To another time, and to another doctor if one is named; `overbook` as for a new visit. Who and what takes part comes
+    along, unless `participants` says who does from now on."""
 
     starts_at: Instant
     doctor_id: UUID | None = None
     minutes: Minutes | None = None
     reason: Note = ""
     overbook: Overbooking | None = None
+    participants: ParticipantIds | None = None
 
 
 class Why(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +138,8 @@ class Appointment(Struct, frozen=True):
 
     `reason` is the patient's own; `status_reason` belongs to the last change (declined, cancelled). The doctor sees nobody
     for `buffer_minutes` after it. `lane` is 0, or which of the visits it is that are booked over others then. `series_id`: it is one
-    of several that were booked together.
+    of several that were booked together. `participants` are there besides the doctor, for the time of the visit without the
+    break; `doctor_id` answers for it.
     """
 
     id: UUID
@@ -157,6 +165,7 @@ class Appointment(Struct, frozen=True):
     lane: int = 0
     overbooked: Overbooking | None = None
     series_id: UUID | None = None
+    participants: tuple[Participant, ...] = ()
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -189,13 +198,17 @@ class ObstacleCode(StrEnum):
     TIME_HELD = "time_held"
     PATIENT_TAKEN = "patient_taken"
     PATIENT_OFFERED = "patient_offered"
+    RESOURCE_TAKEN = "resource_taken"
+    PARTICIPANT_GONE = "participant_gone"
+    ON_VISIT_ALREADY = "on_visit_already"
 
 
 class Obstacle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the way, with the way out in its message; refusals have all of them in `conflicts`.
 
-    `whose` time it is (`doctor` or `patient`), from and until, where that is known and may be; never who has it.
-    `appointment_id` is the patient's own other visit, for those who may see it.
+    `whose` time it is (`doctor`, `patient` or `resource`), from and until, where that is known and may be; never who has it.
+    `appointment_id` is the patient's own other visit, for those who may see it. `participant_id` and `name` say which of the
+    further doctors, rooms and equipment it is; `others` of its kind are free then.
     """
 
     code: ObstacleCode
@@ -204,6 +217,9 @@ class Obstacle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     starts_at: Instant | None = None
     ends_at: Instant | None = None
     appointment_id: UUID | None = None
+    participant_id: UUID | None = None
+    name: str = ""
+    others: list[Participant] = []
 
 
 class TimeIsTaken(Conflict):
@@ -234,6 +250,20 @@ class VideoNotOffered(Refusal):
     """This doctor does not see patients by video. Choose to come in person, or somebody else."""
 
 
+class ParticipantNotAvailable(Refusal):
+    """Somebody or something that was to take part cannot. Leave it out, or choose another."""
+
+
+class DeskAsksColleagues(Refusal):
+    """The time of a colleague is given by the front desk. Leave them out, or ask there."""
+
+
+class DoctorOfVisitDecides(Refusal):
+    """You take part in this visit; its doctor and the front desk decide what becomes of it. Ask one of them."""
+
+    status = 403
+
+
 class PatientNotActive(Refusal):
     """This patient's record is closed; no visit can be booked."""
 
@@ -254,6 +284,7 @@ DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 PATIENTS = {PATIENT: OWN, **DESK}
 ON_THE_DAY = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
-BOOKING = [TimeIsTaken, DayIsFull, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered]
+BOOKING = [TimeIsTaken, DayIsFull, SlotNotOffered, TimeIsPast, DoctorNotAvailable, VideoNotOffered,
+           ParticipantNotAvailable, DeskAsksColleagues]
 BOOKING_ANEW = [*BOOKING, NotFound, PatientNotActive, TooManyVisits]
-STEPS = [NotFound, NotInThisState]
+STEPS = [NotFound, NotInThisState, DoctorOfVisitDecides]

@@ -9,7 +9,7 @@ import icalendar
 
 from infirmary.contexts.appointments.contract import Appointment, Mode, Status
 
-from .visits import OPEN, Visit
+from .visits import OPEN, Visit, doctors_of
 
 _CONFIRMED = {Status.REQUESTED: "TENTATIVE", Status.DECLINED: "CANCELLED", Status.CANCELLED: "CANCELLED",
               Status.NO_SHOW: "CANCELLED"}
@@ -31,7 +31,7 @@ def feed(visits: Iterable[Appointment], *, doctor_id: UUID | None, hospital: str
     kept.add("refresh-interval", ASKED_AGAIN, parameters={"value": "DURATION"})
     kept.add("x-published-ttl", icalendar.vDuration(ASKED_AGAIN))   # a name it does not know, so the type is said
     return _written(kept, [
-        _event(one, f"Visit, {one.department_name}" if one.doctor_id == doctor_id else f"{one.doctor_name}, {hospital}",
+        _event(one, f"Visit, {one.department_name}" if doctor_id in doctors_of(one) else f"{one.doctor_name}, {hospital}",
                hospital, address, host) for one in sorted(visits, key=lambda one: (one.starts_at, one.id))])
 
 

@@ -28,6 +28,10 @@ class Hold(Struct, frozen=True):
     buffer_minutes: int = 0
 
     @property
+    def doctors(self) -> list[UUID]:
+        return [self.doctor_id]
+
+    @property
     def busy_until(self) -> datetime:
         """When the doctor would be free again."""
         return self.ends_at + timedelta(minutes=self.buffer_minutes)
@@ -53,7 +57,7 @@ def is_for(kept: Hold, visit: Visit, *, now: datetime) -> bool:
 
 def overlaps(kept: Hold, wanted: Visit | Hold) -> bool:
     """Whether they want the same time of a doctor or a patient."""
-    return ((kept.doctor_id == wanted.doctor_id and kept.starts_at < wanted.busy_until and kept.busy_until > wanted.starts_at)
+    return ((kept.doctor_id in wanted.doctors and kept.starts_at < wanted.busy_until and kept.busy_until > wanted.starts_at)
             or (kept.patient_id == wanted.patient_id and kept.starts_at < wanted.ends_at and kept.ends_at > wanted.starts_at))
 
 

@@ -5,7 +5,7 @@ Reckoned in seconds since 1970, because a day of wall time may have 23 or 25 hou
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -192,10 +192,12 @@ def location(schedule: Schedule, at: datetime, zone: ZoneInfo) -> str | None:
 
 
 def nearest(schedule: Schedule, wanted: datetime, minutes: int | None, now: datetime, zone: ZoneInfo,
-            busy: AbstractSet[int], within: timedelta, theirs: AbstractSet[int] = frozenset()) -> list[Slot]:
-    """The free times nearest to the one wanted, the nearest first."""
+            busy: AbstractSet[int], within: timedelta, theirs: AbstractSet[int] = frozenset(),
+            fits: Callable[[datetime, datetime], bool] | None = None) -> list[Slot]:
+    """The free times nearest to the one wanted that fit the others too, the nearest first."""
     found = free(schedule, max(now, wanted - within), wanted + within, zone, busy, minutes, theirs=theirs)
-    return sorted(found, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
+    fitting = (slot for slot in found if fits is None or fits(slot.starts_at, slot.ends_at))
+    return sorted(fitting, key=lambda slot: abs(slot.starts_at - wanted))[:SHOWN]
 
 
 def clashes(wanted: range, busy: AbstractSet[int]) -> list[tuple[datetime, datetime]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from infirmary.contexts.appointments.contract import (
@@ -11,6 +11,7 @@ from infirmary.contexts.appointments.contract import (
     DoctorNotAvailable,
     Obstacle,
     ObstacleCode,
+    ParticipantNotAvailable,
     PatientNotActive,
     SlotNotOffered,
     TimeIsPast,
@@ -25,7 +26,7 @@ from .hours import Schedule
 
 
 class Said(NamedTuple):
-    """The refusal that it makes, what it is, and the way out."""
+    """The refusal that it makes, what it is, and the way out. `{who}` is a further participant, or else the doctor."""
 
     refusal: type[Refusal]
     what: str
@@ -45,9 +46,9 @@ WORDS = {
         VideoNotOffered, "This doctor does not see patients by video.", "Choose to come in person, or somebody else."),
     ObstacleCode.TIME_PAST: Said(TimeIsPast, "This time has passed.", "Choose one to come."),
     ObstacleCode.DOCTOR_AWAY: Said(
-        SlotNotOffered, "The doctor is away at that time.", "Choose another day, or somebody else."),
+        SlotNotOffered, "{who} is away at that time.", "Choose another day, or somebody else."),
     ObstacleCode.OUTSIDE_HOURS: Said(
-        SlotNotOffered, "The doctor does not see patients at that time.", "Choose a time within the hours."),
+        SlotNotOffered, "{who} does not see patients at that time.", "Choose a time within the hours."),
     ObstacleCode.BETWEEN_SLOTS: Said(
         SlotNotOffered, "No visit begins at that time.", "Choose one of the times that are offered."),
     ObstacleCode.DAY_FULL: Said(
@@ -56,7 +57,7 @@ WORDS = {
         TimeIsTaken, "No more visits can be booked over others at that time.",
         "Choose another time; how many there may be is set with the doctor's hours."),
     ObstacleCode.DOCTOR_TAKEN: Said(
-        TimeIsTaken, "The doctor is taken at that time.", "Choose another time, or somebody else."),
+        TimeIsTaken, "{who} is taken at that time.", "Choose another time, or somebody else."),
     ObstacleCode.TIME_HELD: Said(
         TimeIsTaken, "Somebody is choosing this time just now.",
         "It may be free again in some minutes; or choose another."),
@@ -66,20 +67,34 @@ WORDS = {
     ObstacleCode.PATIENT_OFFERED: Said(
         TimeIsTaken, "A time from the waitlist is kept for the patient then.",
         "Take or leave that offer, or choose another time."),
+    ObstacleCode.RESOURCE_TAKEN: Said(
+        TimeIsTaken, "{who} is taken at that time.", "Choose another that is free then, or another time."),
+    ObstacleCode.PARTICIPANT_GONE: Said(
+        ParticipantNotAvailable, "{who} cannot be booked any more.", "Leave it out of the visit, or choose another."),
+    ObstacleCode.ON_VISIT_ALREADY: Said(
+        ParticipantNotAvailable, "{who} takes part in this visit and cannot be its doctor as well.",
+        "Take one of the two away, or choose somebody else."),
 }
 NO_OTHER_TIME_HELPS = {ObstacleCode.RECORD_CLOSED, ObstacleCode.TOO_MANY_VISITS, ObstacleCode.NO_SUCH_DOCTOR,
-                       ObstacleCode.NO_VIDEO}
+                       ObstacleCode.NO_VIDEO, ObstacleCode.PARTICIPANT_GONE, ObstacleCode.ON_VISIT_ALREADY}
 
 
-def obstacle(code: ObstacleCode, **more: object) -> Obstacle:
-    said = WORDS[code]
-    return Obstacle(code=code, message=f"{said.what} {said.way_out}", **more)   # type: ignore[arg-type]
+def obstacle(code: ObstacleCode, *, name: str = "", **more: Any) -> Obstacle:
+    return Obstacle(code=code, message=f"{_what(code, name)} {WORDS[code].way_out}", name=name, **more)
+
+
+def whats(found: Sequence[Obstacle]) -> list[str]:
+    """What is in the way, each said once."""
+    return list(dict.fromkeys(_what(one.code, one.name) for one in found))
+
+
+def _what(code: ObstacleCode, name: str) -> str:
+    return WORDS[code].what.format(who=name or "The doctor")
 
 
 def refusal(found: Sequence[Obstacle]) -> Refusal:
     """One for all of them, by the name of the first; whoever knows more adds it."""
-    what = dict.fromkeys(WORDS[one.code].what for one in found)
-    return WORDS[found[0].code].refusal(" ".join(what), conflicts=list(found))
+    return WORDS[found[0].code].refusal(" ".join(whats(found)), conflicts=list(found))
 
 
 def in_time(schedule: Schedule | None, starts_at: datetime, minutes: int | None, *, by_staff: bool, now: datetime,
@@ -96,14 +111,22 @@ def in_time(schedule: Schedule | None, starts_at: datetime, minutes: int | None,
     if abs(starts_at - now) > hours.FORESEEN:
         return found or [obstacle(ObstacleCode.OUTSIDE_HOURS, whose="doctor")]
     ends_at = starts_at + timedelta(minutes=minutes or schedule.visit_minutes)
-    if away := hours.leave_at(schedule, starts_at, ends_at):
-        # Until when is for those who plan with it.
-        found.append(obstacle(ObstacleCode.DOCTOR_AWAY, whose="doctor", **(
-            {"starts_at": away[0], "ends_at": away[1]} if by_staff else {})))
-    if not hours.opens(schedule, starts_at, ends_at, zone):
-        found.append(obstacle(ObstacleCode.OUTSIDE_HOURS, whose="doctor"))
-    elif not _on_the_grid(schedule, starts_at, by_staff=by_staff, zone=zone):
+    found += away(schedule, starts_at, ends_at, zone, by_staff=by_staff)
+    if (all(one.code is not ObstacleCode.OUTSIDE_HOURS for one in found)
+            and not _on_the_grid(schedule, starts_at, by_staff=by_staff, zone=zone)):
         found.append(obstacle(ObstacleCode.BETWEEN_SLOTS, whose="doctor"))
+    return found
+
+
+def away(schedule: Schedule, begins: datetime, ends: datetime, zone: ZoneInfo, *, by_staff: bool = False, **who: Any,
+         ) -> list[Obstacle]:
+    """Leave and hours of a doctor against a time; `who` it is, where that is not the doctor of the visit."""
+    found = []
+    if leave := hours.leave_at(schedule, begins, ends):
+        until: dict[str, Any] = {"starts_at": leave[0], "ends_at": leave[1]} if by_staff else {}   # for those who plan with it
+        found.append(obstacle(ObstacleCode.DOCTOR_AWAY, whose="doctor", **who, **until))
+    if not hours.opens(schedule, begins, ends, zone):
+        found.append(obstacle(ObstacleCode.OUTSIDE_HOURS, whose="doctor", **who))
     return found
 
 

@@ -35,6 +35,7 @@ from infirmary.kernel.errors import FieldError, Malformed
 
 from . import hours, visits
 from .hours import Schedule
+from .participants import ALONE, Company, are_free
 from .visits import Visit
 
 MOST = 300                        # visits in one plan; a doctor sees fewer in a fortnight
@@ -82,22 +83,24 @@ class Item(Struct, frozen=True):
 class Diaries:
     """Free places of some doctors. What is given to one visit is not offered to the next."""
 
-    def __init__(self, schedules: Sequence[Schedule], busy: Mapping[UUID, set[int]], *, since: datetime, until: datetime,
-                 zone: ZoneInfo) -> None:
-        """`busy` must know the doctors and the patients, and is changed."""
+    def __init__(self, schedules: Sequence[Schedule], busy: Mapping[UUID, set[int]], companies: Mapping[UUID, Company], *,
+                 since: datetime, until: datetime, zone: ZoneInfo) -> None:
+        """`busy` must know the doctors, the patients and who and what takes part, and is changed. `companies` by visit."""
         self._schedules, self._busy, self._within, self._zone = schedules, busy, (since, until), zone
+        self._companies = companies
         self._places: dict[tuple[UUID, int], list[datetime]] = {}
 
     def nearest(self, visit: Visit) -> Iterator[FreeTime]:
-        """Free for a doctor and the patient, the nearest to its time first; of two as near, with the first doctor."""
+        """Free for a doctor, the patient and all who take part, the nearest to its time first; of two as near, with the first
+        doctor."""
         lasts = visit.ends_at - visit.starts_at
         return (FreeTime(doctor_id=one.doctor_id, doctor_name=one.doctor_name, starts_at=at, ends_at=at + lasts)
                 for _, number, at in heapq.merge(*(self._of(number, visit, lasts)
                                                    for number in range(len(self._schedules))))
-                for one in (self._schedules[number],) if self._fits(one.doctor_id, visit.patient_id, at, at + lasts))
+                for one in (self._schedules[number],) if self._fits(one.doctor_id, visit, at, at + lasts))
 
     def give(self, visit: Visit, time: FreeTime) -> None:
-        for whose in (time.doctor_id, visit.patient_id):
+        for whose in (time.doctor_id, visit.patient_id, *(one.id for one in visit.participants)):
             self._busy[whose].update(hours.grains(time.starts_at, time.ends_at))
 
     def _of(self, number: int, visit: Visit, lasts: timedelta) -> Iterator[tuple[timedelta, int, datetime]]:
@@ -119,9 +122,10 @@ class Diaries:
                 return
             yield abs(at - wanted), number, at
 
-    def _fits(self, doctor_id: UUID, patient_id: UUID, begins: datetime, ends: datetime) -> bool:
-        wanted = hours.grains(begins, ends)
-        return self._busy[doctor_id].isdisjoint(wanted) and self._busy[patient_id].isdisjoint(wanted)
+    def _fits(self, doctor_id: UUID, visit: Visit, begins: datetime, ends: datetime) -> bool:
+        wanted, company = hours.grains(begins, ends), self._companies.get(visit.id, ALONE)
+        return (self._busy[doctor_id].isdisjoint(wanted) and self._busy[visit.patient_id].isdisjoint(wanted)
+                and doctor_id not in company.ids and are_free(company, self._busy, begins, ends, self._zone))
 
 
 def span(starts_at: datetime, ends_at: datetime) -> None:
@@ -208,12 +212,13 @@ def at_target(item: Item, visit: Visit) -> bool:
             and (visit.doctor_id, visit.starts_at) == (item.to_doctor_id, item.to_starts_at))
 
 
-def moved(plan: Plan, item: Item, visit: Visit, schedule: Schedule | None, *, now: datetime, zone: ZoneInfo) -> Visit:
-    """At the proposed time, by the rules that hold for staff."""
+def moved(plan: Plan, item: Item, visit: Visit, schedule: Schedule | None, company: Company, *, now: datetime,
+          zone: ZoneInfo) -> Visit:
+    """At the proposed time with the same company, by the rules that hold for staff."""
     assert item.to_starts_at is not None
     after = visits.rescheduled(
         visit, RescheduleAppointment(starts_at=item.to_starts_at, doctor_id=item.to_doctor_id), schedule=schedule,
-        by_staff=True, now=now, zone=zone)
+        by_staff=True, now=now, zone=zone, company=company)
     if after.doctor_id == plan.doctor_id and after.starts_at < plan.ends_at and after.ends_at > plan.starts_at:
         raise SlotNotOffered("The doctor is away at that time: it lies in the time that the plan is for.")
     return after

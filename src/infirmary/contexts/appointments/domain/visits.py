@@ -20,6 +20,8 @@ from infirmary.contexts.appointments.contract import (
     Obstacle,
     ObstacleCode,
     Overbooking,
+    Participant,
+    ParticipantKind,
     RescheduleAppointment,
     Status,
     TooEarly,
@@ -30,6 +32,7 @@ from infirmary.kernel.errors import FieldError, Malformed
 from . import hours
 from .hours import Schedule
 from .obstacles import in_time, obstacle, refusal
+from .participants import ALONE, Company, in_the_way
 
 E = TypeVar("E", bound=events.VisitChanged)
 
@@ -67,11 +70,21 @@ class Visit(Struct, frozen=True):
     lane: int = 0
     overbooked: Overbooking | None = None
     series_id: UUID | None = None
+    participants: tuple[Participant, ...] = ()
+
+    @property
+    def doctors(self) -> list[UUID]:
+        """Whose diaries it stands in; who answers for it is the first."""
+        return doctors_of(self)
 
     @property
     def busy_until(self) -> datetime:
         """When the doctor is free again."""
         return self.ends_at + timedelta(minutes=self.buffer_minutes)
+
+
+def doctors_of(visit: Visit | Appointment) -> list[UUID]:
+    return [visit.doctor_id, *(one.id for one in visit.participants if one.kind is ParticipantKind.DOCTOR)]
 
 
 class Move(NamedTuple):
@@ -99,33 +112,38 @@ NOT_THERE = Move("no_show", (Status.IN_PROGRESS,), Status.NO_SHOW, events.Patien
 
 
 _FOR_STAFF = {"minutes": "Leave this out: a visit lasts as long as its slot.",
-              "overbook": "Leave this out: the desk decides whether a visit fits in between."}
+              "overbook": "Leave this out: the desk decides whether a visit fits in between.",
+              "participants": "Leave this out: the hospital decides who and what else a visit needs."}
 
 
 def book(body: BookAppointment, *, visit_id: UUID, patient: PatientCard, schedule: Schedule | None, by_staff: bool,
-         created_by: UUID | None, open_visits: int, most_open: int, now: datetime, zone: ZoneInfo) -> Visit:
+         created_by: UUID | None, open_visits: int, most_open: int, now: datetime, zone: ZoneInfo,
+         company: Company = ALONE) -> Visit:
     """The visit as asked for, or a refusal. Whether the time is still free is not decided here."""
     found = [obstacle(ObstacleCode.RECORD_CLOSED)] if patient.retired else []
     if not by_staff and open_visits >= most_open:
         found.append(obstacle(ObstacleCode.TOO_MANY_VISITS))
     schedule, starts_at, ends_at = _time(found, schedule, body, body.minutes, by_staff=by_staff, now=now, zone=zone,
-                                         mode=body.mode)
+                                         mode=body.mode, company=company)
     return Visit(
         visit_id, patient.id, patient.name, schedule.doctor_id, schedule.doctor_name, schedule.department_id,
         schedule.department_name, starts_at, ends_at, hours.wall_time(starts_at, zone), zone.key, body.mode,
         body.reason.strip(), _first_status(schedule, by_staff=by_staff), "",
-        hours.location(schedule, starts_at, zone) or schedule.room, now, created_by, now, 1, schedule.buffer_minutes)
+        hours.location(schedule, starts_at, zone) or schedule.room, now, created_by, now, 1, schedule.buffer_minutes,
+        participants=company.participants)
 
 
 def rescheduled(visit: Visit, body: RescheduleAppointment, *, schedule: Schedule | None, by_staff: bool, now: datetime,
-                zone: ZoneInfo) -> Visit:
-    """At the new time. Staff keep its length and its state; a patient's own move is as a new booking would be."""
+                zone: ZoneInfo, company: Company) -> Visit:
+    """At the new time, with this company. Staff keep its length and its state; a patient's own move is as a new booking
+    would be."""
     _must_be_in(visit, MOVABLE, "moved")
     minutes = body.minutes or ((visit.ends_at - visit.starts_at) // timedelta(minutes=1) if by_staff else None)
     schedule, starts_at, ends_at = _time([], schedule, body, minutes, by_staff=by_staff, now=now, zone=zone,
-                                         mode=visit.mode)
+                                         mode=visit.mode, company=company)
     return replace(
         placed(visit, schedule, starts_at, ends_at, now=now, zone=zone), status_reason=body.reason.strip(),
+        participants=company.participants,
         status=visit.status if by_staff else _first_status(schedule, by_staff=False))
 
 
@@ -138,6 +156,15 @@ def placed(visit: Visit, schedule: Schedule, starts_at: datetime, ends_at: datet
         local_start=hours.wall_time(starts_at, zone), zone=zone.key,
         location=hours.location(schedule, starts_at, zone) or schedule.room, status_reason="", changed_at=now,
         version=visit.version + 1, buffer_minutes=schedule.buffer_minutes, lane=0, overbooked=None)
+
+
+def accompanied(visit: Visit, company: Company, *, now: datetime, zone: ZoneInfo) -> Visit:
+    """The visit's next version, with this company at the same time. Who takes part already may stay."""
+    _must_be_in(visit, OPEN, "changed")
+    if found := in_the_way(company.without(visit.participants), visit.doctor_id, visit.starts_at, visit.ends_at, zone,
+                           by_staff=True):
+        raise refusal(found)
+    return replace(visit, participants=company.participants, changed_at=now, version=visit.version + 1)
 
 
 def over(visit: Visit, lane: int, why: Overbooking | None) -> Visit:
@@ -199,7 +226,7 @@ def _must_be_in(visit: Visit, states: tuple[Status, ...], done: str) -> None:
 
 def _time(found: list[Obstacle], schedule: Schedule | None, body: BookAppointment | RescheduleAppointment,
           minutes: int | None, *, by_staff: bool, now: datetime, zone: ZoneInfo, mode: Mode,
-          ) -> tuple[Schedule, datetime, datetime]:
+          company: Company) -> tuple[Schedule, datetime, datetime]:
     """Whose hours, from and until; refuses with what was found before and all that is in the way of the time."""
     if not by_staff and (wrong := [FieldError(name, says) for name, says in _FOR_STAFF.items()
                                    if getattr(body, name) is not None]):
@@ -208,6 +235,9 @@ def _time(found: list[Obstacle], schedule: Schedule | None, body: BookAppointmen
     if mode is Mode.VIDEO and schedule is not None and not schedule.video:
         found.append(obstacle(ObstacleCode.NO_VIDEO))
     found += in_time(schedule, starts_at, minutes, by_staff=by_staff, now=now, zone=zone)
+    lasts = timedelta(minutes=minutes or (schedule.visit_minutes if schedule else 0))
+    if schedule is not None and abs(starts_at - now) <= hours.FORESEEN:
+        found += in_the_way(company, schedule.doctor_id, starts_at, starts_at + lasts, zone, by_staff=by_staff)
     if found or schedule is None:
         raise refusal(found)
-    return schedule, starts_at, starts_at + timedelta(minutes=minutes or schedule.visit_minutes)
+    return schedule, starts_at, starts_at + lasts

@@ -8,6 +8,7 @@ from .feeds import Feeds
 from .free_times import FreeTimes
 from .looking import Looking
 from .merging import RecordsMadeOne
+from .participants import TakingPart
 from .places import Places
 from .plans import MovingTogether
 from .queue import WalkIns
@@ -19,6 +20,6 @@ from .waitlist import Waitlist
 __all__ = ["AppointmentsService"]
 
 
-class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, WalkIns, Places, Feeds, Steps, Looking, Diary,
+class AppointmentsService(FreeTimes, Waitlist, MovingTogether, Recurring, TakingPart, WalkIns, Places, Feeds, Steps, Looking, Diary,
                           Announced, RecordsMadeOne, VideoRooms, Feedbacks):
     """All of the contract."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from uuid import UUID
 
 from infirmary.contexts.appointments import tables
+from infirmary.contexts.appointments.contract import Participant, ParticipantKind
 from infirmary.contexts.appointments.domain import hours
 from infirmary.contexts.patients.events import PatientAmended
 from infirmary.contexts.staff.events import ScheduleChanged
@@ -23,6 +24,8 @@ class Announced(Lines):
             await tx.run(tables.RENAME_DOCTOR, key=schedule.doctor_id, **ahead(now),
                          new_doctor_name=schedule.doctor_name, new_department_id=schedule.department_id,
                          new_department_name=schedule.department_name)
+            await tables.rename_participant(
+                tx, Participant(schedule.doctor_id, ParticipantKind.DOCTOR, schedule.doctor_name), **ahead(now))
             moved: dict[str, list[UUID]] = defaultdict(list)
             for visit in await tx.all(tables.VISITS_AHEAD, doctor_id=schedule.doctor_id, **ahead(now)):
                 location = hours.location(schedule, visit.starts_at, self.zone)

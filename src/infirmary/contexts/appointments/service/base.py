@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +15,7 @@ from infirmary.contexts.appointments import events, tables
 from infirmary.contexts.appointments.contract import (
     Appointment,
     Appointments,
+    DoctorOfVisitDecides,
 )
 from infirmary.contexts.appointments.domain import hours, visits
 from infirmary.contexts.appointments.domain.hours import Schedule
@@ -29,6 +30,7 @@ from infirmary.language import OWN, TREATING
 from .days import full_days
 
 T = TypeVar("T")
+AROUND = visits.LONGEST // timedelta(seconds=hours.GRAIN)   # what else may reach into a time, in grains
 
 
 class Base(Appointments):
@@ -61,11 +63,24 @@ class Base(Appointments):
                 return await self.in_place_of(caller, patient_id=patient_id)
         return caller
 
-    async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> tuple[Caller, Visit]:
-        """With the caller as who they are for it."""
+    async def seen(self, caller: Caller, appointment_id: UUID) -> tuple[Caller, Visit]:
+        """To read it; with the caller as who they are for it."""
         async with self.db.reading() as reading:
             visit = there(await tables.VISITS.get(reading, appointment_id))
-        caller = await self.in_place_of(caller, patient_id=visit.patient_id, doctor_id=visit.doctor_id)
+        return await self.seeing(caller, visit), visit
+
+    async def seeing(self, caller: Caller, visit: Visit | Appointment) -> Caller:
+        """As `in_place_of`: whoever takes part as a doctor sees what its doctor sees."""
+        own = caller.subjects.get(TREATING.field)
+        doctor_id = own if own in visits.doctors_of(visit) else visit.doctor_id
+        return await self.in_place_of(caller, patient_id=visit.patient_id, doctor_id=doctor_id)
+
+    async def visit(self, caller: Caller, appointment_id: UUID, if_match: int | None = None) -> tuple[Caller, Visit]:
+        """To do something with it, which of several doctors is for the first alone: one answers for a visit, and has it in
+        the queue and in the video room."""
+        caller, visit = await self.seen(caller, appointment_id)
+        if not caller.reaches(visit):
+            raise DoctorOfVisitDecides
         if if_match not in (None, visit.version):
             raise StaleVersion
         return caller, visit
@@ -93,9 +108,9 @@ async def busy_grains(reading: Reading, resources: Iterable[UUID], since: dateti
     found: defaultdict[UUID, set[int]] = defaultdict(set)
     if whose := list(resources):
         around = hours.grains(since, until + visits.LONGEST + visits.LONGEST_BUFFER)
-        for row in await reading.all(tables.BUSY, resources=whose, since=around.start, until=around.stop):
+        for row in await reading.all(tables.taken.BUSY, resources=whose, since=around.start, until=around.stop):
             found[row.resource_id].update(row.grains())
-        for hold in await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id):
+        for hold in await reading.all(tables.holds.NO_OBSTACLES, now=now, patient_id=patient_id):
             for resource in found.keys() & {hold.doctor_id, hold.patient_id}:
                 found[resource].difference_update(hours.grains(
                     hold.starts_at, hold.busy_until if resource == hold.doctor_id else hold.ends_at))

@@ -19,6 +19,7 @@ from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import StaleVersion
 
 from .base import as_staff, recorded, there
+from .company import company, may_ask
 from .holding import Holding, Room, make_way
 from .instead import BLOCKED
 
@@ -33,8 +34,9 @@ class Booking(Holding):
                       (events.AppointmentBooked, "booked"))
         async with self.db.transaction() as tx:
             await make_way(tx, room)
-            tables.OCCUPANCY.add(tx, *tables.occupied(visit))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(visit))
             tables.VISITS.add(tx, visit)
+            tables.participants.take_part(tx, visit)
             return recorded(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
 
     async def reschedule(self, caller: Caller, appointment_id: UUID, body: RescheduleAppointment,
@@ -46,10 +48,13 @@ class Booking(Holding):
             by_staff = as_staff(acting, visit.doctor_id, doctor_id)
             async with self.db.reading() as reading:
                 schedule = await tables.SCHEDULES.get(reading, doctor_id)
+                wanted = await company(reading, body.participants if body.participants is not None else
+                                       [one.id for one in visit.participants])
+            may_ask(acting, wanted, visit.participants)
             minutes = body.minutes
             try:
                 new = visits.rescheduled(visit, body, schedule=schedule, by_staff=by_staff, now=self.clock.now(),
-                                         zone=self.zone)
+                                         zone=self.zone, company=wanted)
                 minutes = (new.ends_at - new.starts_at) // timedelta(minutes=1)
                 answer = await self.laid(new, body.overbook, there(schedule), partial(self._reschedule, acting, visit))
                 self.freed.set()
@@ -57,11 +62,12 @@ class Booking(Holding):
             except StaleVersion:
                 continue   # somebody was quicker: once more, with what they have made of it
             except BLOCKED as no:
-                raise await self.instead(no, acting, schedule, body, visit.patient_id, minutes, visit.id) from no
+                raise await self.instead(no, acting, schedule, body, visit.patient_id, minutes, wanted, visit.id) from no
 
     async def _reschedule(self, caller: Caller, before: Visit, visit: Visit, room: Room) -> Appointment:
         fact = visits.event(events.AppointmentRescheduled, visit, caller.account_id,
-                            previous_starts_at=before.starts_at, previous_doctor_id=before.doctor_id)
+                            previous_starts_at=before.starts_at, previous_doctor_id=before.doctor_id,
+                            previous_participants=before.participants)
         async with self.db.transaction() as tx:
             await put_elsewhere(tx, before, visit, room)
             return recorded(tx, caller, visit, fact, "rescheduled")
@@ -72,5 +78,6 @@ async def put_elsewhere(tx: Transaction, before: Visit, visit: Visit, room: Room
     if not await tables.change_time(tx, visit):
         raise StaleVersion
     await make_way(tx, room)
-    tables.OCCUPANCY.add(tx, *tables.occupied_anew(before, visit))
-    await tables.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)
+    tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied_anew(before, visit))
+    await tables.taken.release(tx, before, hours.grains(before.starts_at, before.ends_at), keeps=visit)
+    await tables.participants.take_part_anew(tx, before, visit)

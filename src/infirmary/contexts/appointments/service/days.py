@@ -78,7 +78,7 @@ async def _starts(reading: Reading, doctors: list[UUID], since: datetime, until:
                   own: Collection[UUID | None] = (), patient_id: UUID | None = None) -> list[tuple[UUID, datetime]]:
     """When the visits that count begin, and the times that are held; what is booked over others does not count."""
     visits = await reading.all(tables.COUNTED, doctors=doctors, since=since, until=until)
-    holds = await reading.all(tables.LIVING, doctors=doctors, since=since, until=until, now=now)
+    holds = await reading.all(tables.holds.LIVING, doctors=doctors, since=since, until=until, now=now)
     return [*((one.doctor_id, one.starts_at) for one in visits if one.id not in own),
             *((one.doctor_id, one.starts_at) for one in holds if one.id not in own and one.holder_id != patient_id)]
 

@@ -38,7 +38,7 @@ class Diary(Base):
         async with self.db.reading() as reading:
             schedule = there(await tables.SCHEDULES.get(reading, doctor_id))
             visits = await reading.one(tables.TALLY, doctor_id=doctor_id, since=since, until=until)
-            taken = await reading.one(tables.TAKEN, resource=doctor_id, since=time.start, until=time.stop)
+            taken = await reading.one(tables.taken.TAKEN, resource=doctor_id, since=time.start, until=time.stop)
         return Seen(schedule.version, there(visits), taken or 0)
 
 

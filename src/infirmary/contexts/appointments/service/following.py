@@ -65,7 +65,7 @@ class Following(Lines):
     async def _hold_follows(self, due: tables.Due, _: str) -> None:
         """A person has one hold: a second stays behind and lapses within minutes."""
         async with self.db.transaction() as tx:
-            kept = await tables.HOLDS.get(tx, due.id)
+            kept = await tables.holds.HOLDS.get(tx, due.id)
             if kept is None:
                 return
             moved = await _moved_place(tx, kept)
@@ -79,7 +79,7 @@ class Following(Lines):
         try:
             await self._hand_over_place(due, name, with_offer=True)
         except UniqueViolation as no:
-            if no.on != tables.occupancy.name:
+            if no.on != tables.taken.occupancy.name:
                 raise
             await self._hand_over_place(due, name, with_offer=False)   # the person is not free then, as is known now
 
@@ -105,7 +105,7 @@ class Following(Lines):
             kept = await PLACES.save(tx, place)
             if place.status is not Standing.OFFERED:
                 await give_back(tx, place)
-            elif hold := await tx.one(tables.HELD_FOR, holder_id=place.id):
+            elif hold := await tx.one(tables.holds.HELD_FOR, holder_id=place.id):
                 await rows.hand_over_hold(tx, hold, place.patient_id)
             await rows.note(tx, moved, place.patient_id)
             tx.audit("waitlist.handed_over", ME, subject_id=kept.patient_id, entity=f"waiting/{kept.id}", status=kept.status)

@@ -13,12 +13,14 @@ from infirmary.contexts.appointments.contract import (
 )
 from infirmary.contexts.appointments.domain import hours
 from infirmary.contexts.appointments.domain.hours import Schedule
+from infirmary.contexts.appointments.domain.participants import are_free
 from infirmary.kernel.access import Caller
 from infirmary.kernel.database.db import Reading
-from infirmary.kernel.errors import FieldError, Malformed
+from infirmary.kernel.errors import FieldError, Malformed, NotFound
 from infirmary.language import OWN, PATIENT
 
-from .base import Base, busy_times, there
+from .base import Base, busy_grains, busy_times, there
+from .company import company
 
 LONGEST_QUESTION = timedelta(days=62, hours=2)   # days of wall time may be longer than 24 hours
 LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest of the month need not be read for them
@@ -26,16 +28,16 @@ LOOKED_AHEAD = (2, 8, 31)    # days; most doctors have time soon, and the rest o
 
 class FreeTimes(Base):
     async def slots(self, caller: Caller, from_: datetime, to: datetime, doctor_id: UUID | None = None,
-                    department_id: UUID | None = None) -> Slots:
-        return await self._slots(_as_patient(caller), from_, to, doctor_id, department_id)
+                    department_id: UUID | None = None, with_: str = "") -> Slots:
+        return await self._slots(_as_patient(caller), from_, to, doctor_id, department_id, with_)
 
     async def slots_for(self, caller: Caller, patient_id: UUID, from_: datetime, to: datetime,
-                        doctor_id: UUID | None = None, department_id: UUID | None = None) -> Slots:
+                        doctor_id: UUID | None = None, department_id: UUID | None = None, with_: str = "") -> Slots:
         await self.in_place_of(caller, patient_id=patient_id)
-        return await self._slots(patient_id, from_, to, doctor_id, department_id)
+        return await self._slots(patient_id, from_, to, doctor_id, department_id, with_)
 
     async def _slots(self, patient_id: UUID | None, from_: datetime, to: datetime, doctor_id: UUID | None,
-                     department_id: UUID | None) -> Slots:
+                     department_id: UUID | None, with_: str) -> Slots:
         must_be_short(from_, to, *([FieldError("doctor_id", "Name either a doctor or a department.")]
                                    if (doctor_id is None) == (department_id is None) else []))
         since = max(from_, self.clock.now())
@@ -45,7 +47,12 @@ class FreeTimes(Base):
             else:
                 schedules = await reading.all(tables.ACTIVE_IN, department_id=department_id)
             found = await self._offered(reading, schedules, since, to, patient_id)
-        return Slots(sorted((slot for slots in found.values() for slot in slots),
+            others = await company(reading, map(UUID, filter(None, with_.split(","))))
+            theirs = await busy_grains(reading, others.ids, since, to, now=self.clock.now(), patient_id=patient_id)
+        if others.unknown:
+            raise NotFound
+        return Slots(sorted((slot for slots in found.values() for slot in slots
+                             if are_free(others, theirs, slot.starts_at, slot.ends_at, self.zone)),
                             key=lambda slot: (slot.starts_at, slot.doctor_id)))
 
     async def _offered(self, reading: Reading, schedules: Sequence[Schedule], since: datetime, until: datetime,

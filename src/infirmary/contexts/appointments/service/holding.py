@@ -21,6 +21,7 @@ from infirmary.kernel.database.errors import UniqueViolation
 from infirmary.kernel.errors import NotFound
 
 from .base import as_staff, count_open, there
+from .company import company, may_ask
 from .days import Limit, count_in, limit_of, prepare
 from .instead import BLOCKED, Instead
 
@@ -50,11 +51,11 @@ class Holding(Instead):
         async with self.db.transaction() as tx:
             if same is None:
                 await make_way(tx, room)
-                tables.OCCUPANCY.add(tx, *tables.occupied(kept))
-                tables.HOLDS.add(tx, kept)
+                tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(kept))
+                tables.holds.HOLDS.add(tx, kept)
                 tx.audit("appointment.held", caller, subject_id=kept.patient_id, entity=f"hold/{kept.id}",
                          doctor_id=str(kept.doctor_id))
-            elif kept is not same and not await tables.renew(tx, kept):
+            elif kept is not same and not await tables.holds.renew(tx, kept):
                 raise HeldNoMoreError
             return tx.answer(holds.shown(kept))
 
@@ -69,7 +70,7 @@ class Holding(Instead):
 
     async def _let_go(self, caller: Caller, kept: Hold) -> bool:
         async with self.db.transaction() as tx:
-            if await tables.let_go(tx, kept):
+            if await tables.holds.let_go(tx, kept):
                 tx.audit("appointment.let_go", caller, subject_id=kept.patient_id, entity=f"hold/{kept.id}",
                          doctor_id=str(kept.doctor_id))
                 tx.answer(Done())
@@ -79,7 +80,7 @@ class Holding(Instead):
     async def _living(self, caller: Caller, hold_id: UUID) -> tuple[Caller, Hold]:
         """With the caller as who they are for it."""
         async with self.db.reading() as reading:
-            kept = there(await tables.HOLDS.get(reading, hold_id))
+            kept = there(await tables.holds.HOLDS.get(reading, hold_id))
         caller = await self.in_place_of(caller, patient_id=kept.patient_id, doctor_id=kept.doctor_id)
         if kept.expires_at <= self.clock.now() or kept.holder_id != kept.patient_id:   # an offer is left on the waitlist
             raise NotFound
@@ -89,13 +90,13 @@ class Holding(Instead):
         """What nobody has taken over. Nothing hangs on when: a lapsed hold is no obstacle, and until it is tidied away
         its holder may still confirm."""
         async with self.db.reading() as reading:
-            lapsed = await reading.all(tables.LAPSED, now=self.clock.now() - holds.KEPT)
+            lapsed = await reading.all(tables.holds.LAPSED, now=self.clock.now() - holds.KEPT)
         for kept in lapsed:
             await self.db.retry(self._tidy, kept)
 
     async def _tidy(self, kept: Hold) -> None:
         async with self.db.transaction() as tx:
-            await tables.let_go(tx, kept)
+            await tables.holds.let_go(tx, kept)
 
     async def arrange(self, caller: Caller, body: BookAppointment,
                       work: Callable[[Caller, Visit, Room], Awaitable[T]], *, look_first: bool) -> T:
@@ -106,19 +107,22 @@ class Holding(Instead):
         by_staff, now = as_staff(caller, body.doctor_id), self.clock.now()
         async with self.db.reading() as reading:
             schedule = await tables.SCHEDULES.get(reading, body.doctor_id)
+            wanted = await company(reading, body.participants or ())
             # Counted before, not decided by a row: the limit keeps people from hoarding, and if two bookings at once
             # make it twenty-one, nobody comes to harm. Each of them has a time of its own.
             open_visits = 0 if by_staff else await count_open(reading, patient.id, now)
+        may_ask(caller, wanted)
         try:
             visit = visits.book(body, visit_id=new_id(), patient=patient, schedule=schedule, by_staff=by_staff,
                                 created_by=caller.account_id, open_visits=open_visits,
-                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone)
+                                most_open=self.live.value.booking.most_open_visits, now=now, zone=self.zone,
+                                company=wanted)
             giving_way = await self._giving_way(visit, patient.id) if look_first else []
             if body.hold_id is not None and all(one.id != body.hold_id for one in giving_way):
                 raise HoldIsGone
             return await self.laid(visit, body.overbook, there(schedule), partial(work, caller), giving_way)
         except BLOCKED as no:
-            raise await self.instead(no, caller, schedule, body, patient.id, body.minutes) from no
+            raise await self.instead(no, caller, schedule, body, patient.id, body.minutes, wanted) from no
 
     async def laid(self, visit: Visit, overbook: Overbooking | None, schedule: Schedule,
                    work: Callable[[Visit, Room], Awaitable[T]], giving_way: Sequence[Hold] = ()) -> T:
@@ -131,7 +135,7 @@ class Holding(Instead):
             except DayIsFull:
                 pass
             except UniqueViolation as no:
-                if no.on != tables.occupancy.name:
+                if no.on != tables.taken.occupancy.name:
                     raise
             visit, limit = visits.over(visit, lane, overbook), None
         return await self.taking(visit, partial(work, visit), Room(giving_way, limit), own=visit.patient_id)
@@ -150,7 +154,7 @@ class Holding(Instead):
                 room = room._replace(giving_way=await self._giving_way(wanted, own))
             except UniqueViolation as no:
                 found = await self._giving_way(wanted, own)
-                if found == [*room.giving_way] and no.on != tables.ONE_HOLD:
+                if found == [*room.giving_way] and no.on != tables.holds.ONE_HOLD:
                     raise   # nobody who is left gives way
                 room = room._replace(giving_way=found)
 
@@ -161,14 +165,14 @@ class Holding(Instead):
 
 async def giving_way(reading: Reading, wanted: Visit | Hold, own: UUID | None, now: datetime) -> list[Hold]:
     found = await reading.all(
-        tables.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id, doctor_id=wanted.doctor_id,
+        tables.holds.GIVING_WAY, now=now, holder_id=own, patient_id=wanted.patient_id, doctors=wanted.doctors,
         starts_at=wanted.starts_at - visits.LONGEST_BUFFER, ends_at=wanted.busy_until)
     return [one for one in found if one.holder_id == own or holds.overlaps(one, wanted)]
 
 
 async def make_way(tx: Transaction, room: Room) -> None:
     for kept in room.giving_way:
-        if not await tables.let_go(tx, kept):
+        if not await tables.holds.let_go(tx, kept):
             raise HeldNoMoreError
     if room.limit:
         await count_in(tx, room.limit)

@@ -42,18 +42,18 @@ class Looking(Base):
         async with self.db.reading() as reading:
             found = await reading.one(tables.SHOWN, key=appointment_id)
         visit = there(found)
-        await self.in_place_of(caller, patient_id=visit.patient_id, doctor_id=visit.doctor_id)
+        await self.seeing(caller, visit)
         return visit
 
     async def steps(self, caller: Caller, appointment_id: UUID) -> list[Step]:
-        await self.visit(caller, appointment_id)
+        await self.seen(caller, appointment_id)
         async with self.db.reading() as reading:
             rows = await reading.all(tables.STEPS_OF, key=appointment_id)
         return [Step(version=row.version, at=row.at, status=row.status, by=row.by_name, starts_at=row.starts_at,
                      reason=row.reason) for row in rows]
 
     async def calendar_file(self, caller: Caller, appointment_id: UUID) -> File:
-        _, visit = await self.visit(caller, appointment_id)
+        _, visit = await self.seen(caller, appointment_id)
         return File(f"visit-{hours.day_of(visit.starts_at, self.zone)}.ics", calendar_file(
             visit, hospital=self.hospital.name, address=self.hospital.address, host=self.host))
 

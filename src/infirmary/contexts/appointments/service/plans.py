@@ -48,6 +48,7 @@ from infirmary.kernel.errors import FieldError, Malformed, Refusal, StaleVersion
 
 from .base import busy_grains, record, there
 from .booking import Booking, put_elsewhere
+from .company import company_of
 from .days import full_days, limit_of
 from .holding import Room
 
@@ -128,13 +129,16 @@ class MovingTogether(Booking):
         since, until = plans.window(standing, now=now)
         doctor = there(await tables.SCHEDULES.get(reading, plan.doctor_id))
         doctors = plans.among(plan.whither, doctor, await reading.all(tables.ACTIVE), (plan.starts_at, plan.ends_at))
-        busy = await busy_grains(reading, {*(one.doctor_id for one in doctors), *(one.patient_id for one in standing)},
-                                 since, until, now=now)
+        companies = {one.id: await company_of(reading, one) for one in standing}
+        busy = await busy_grains(reading, {
+            *(one.doctor_id for one in doctors), *(one.patient_id for one in standing),
+            *(one for company in companies.values() for one in company.ids)}, since, until, now=now)
         for doctor_id, days in (await full_days(reading, doctors, since, until, self.zone, now=now)).items():
             busy[doctor_id].update(*days)
         for visit in standing:   # nobody is in their own way
-            busy[visit.patient_id].difference_update(hours.grains(visit.starts_at, visit.ends_at))
-        return Diaries(doctors, busy, since=since, until=until, zone=self.zone)
+            for whose in (visit.patient_id, *(one.id for one in visit.participants)):
+                busy[whose].difference_update(hours.grains(visit.starts_at, visit.ends_at))
+        return Diaries(doctors, busy, companies, since=since, until=until, zone=self.zone)
 
     async def set_target(self, caller: Caller, plan_id: UUID, appointment_id: UUID, body: Target,
                          if_match: int) -> MovePlan:
@@ -161,17 +165,17 @@ class MovingTogether(Booking):
             schedule = await tables.SCHEDULES.get(reading, doctor_id)
             wish = RescheduleAppointment(starts_at=body.starts_at, doctor_id=doctor_id)
             time = plans.free_time(schedule, wish.starts_at, item)
-            after = plans.moved(plan, plans.aimed(item, time, Unmoved.LEFT_OUT), visit, schedule, now=self.clock.now(),
-                                zone=self.zone)
-            busy = await busy_grains(reading, [after.doctor_id, after.patient_id], after.starts_at, after.ends_at,
-                                     now=self.clock.now())
+            after = plans.moved(plan, plans.aimed(item, time, Unmoved.LEFT_OUT), visit, schedule,
+                                await company_of(reading, visit), now=self.clock.now(), zone=self.zone)
+            everybody = [after.doctor_id, after.patient_id, *(one.id for one in after.participants)]
+            busy = await busy_grains(reading, everybody, after.starts_at, after.ends_at, now=self.clock.now())
             others = [one for one in await reading.all(rows.ITEMS_OF, plan_id=plan.id)
                       if one.status is ItemStatus.PROPOSED and one.id != item.id]
         wanted, own = hours.grains(after.starts_at, after.ends_at), hours.grains(visit.starts_at, visit.ends_at)
         for other in map(plans.target, others):
             busy[other.doctor_id].update(hours.grains(other.starts_at, other.ends_at))
-        if any((set(wanted) - (set(own) if whose in (visit.patient_id, visit.doctor_id) else set())) & busy[whose]
-               for whose in (after.doctor_id, after.patient_id)):
+        if any((set(wanted) - (set(own) if whose != after.doctor_id or whose == visit.doctor_id else set())) & busy[whose]
+               for whose in everybody):
             raise TimeIsTaken("Somebody has this time already, or another visit of the plan goes there. Choose another.")
         return time
 
@@ -267,7 +271,7 @@ class MovingTogether(Booking):
             except StaleVersion:
                 continue   # the visit or the item was changed just now: look again
             except (UniqueViolation, DayIsFull) as no:
-                if isinstance(no, UniqueViolation) and no.on != tables.occupancy.name:
+                if isinstance(no, UniqueViolation) and no.on != tables.taken.occupancy.name:
                     raise
                 with contextlib.suppress(StaleVersion):
                     await self.db.retry(self._leave_it, plan, item, Unmoved.TIME_TAKEN)
@@ -277,7 +281,8 @@ class MovingTogether(Booking):
             return Unmoved.CHANGED_SINCE
         schedule = await tables.SCHEDULES.get(reading, item.to_doctor_id)
         try:
-            return plans.moved(plan, item, visit, schedule, now=self.clock.now(), zone=self.zone)
+            return plans.moved(plan, item, visit, schedule, await company_of(reading, visit), now=self.clock.now(),
+                               zone=self.zone)
         except Refusal as no:
             return WHY.get(type(no), Unmoved.NOT_OFFERED)
 
@@ -294,7 +299,7 @@ class MovingTogether(Booking):
             await put_elsewhere(tx, before, after, room)
             fact = visits.event(
                 events.AppointmentRescheduled, after, plan.by_account, previous_starts_at=before.starts_at,
-                previous_doctor_id=before.doctor_id,
+                previous_doctor_id=before.doctor_id, previous_participants=before.participants,
                 part_of=events.PartOf.MOVE_PLAN_UNDONE if back else events.PartOf.MOVE_PLAN)
             record(tx, _who(plan), after, fact, "rescheduled")
 

@@ -159,7 +159,7 @@ class WalkIns(Lines):
         visit = visits.moved(before, move, now=self.clock.now(), zone=self.zone)
         if not await tables.change_state(tx, visit):
             raise StaleVersion
-        await tables.release(tx, visit, visits.freed(visit))
+        await tables.taken.release(tx, visit, visits.freed(visit))
         record(tx, caller, visit, visits.event(move.event, visit, caller.account_id), move.done)
         return visit
 
@@ -184,7 +184,7 @@ class WalkIns(Lines):
             except (HeldNoMoreError, StaleVersion):
                 continue
             except UniqueViolation as no:
-                if no.on != tables.occupancy.name:
+                if no.on != tables.taken.occupancy.name:
                     raise
                 continue
             self.wake()
@@ -221,7 +221,7 @@ class WalkIns(Lines):
         if visit is None:
             return None
         await make_way(tx, Room(await giving_way(tx, visit, None, self.clock.now())))
-        tables.OCCUPANCY.add(tx, *tables.occupied(visit))
+        tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(visit))
         tables.VISITS.add(tx, visit)
         record(tx, caller, visit, visits.event(events.VisitStarted, visit, caller.account_id), visits.START.done)
         return visit

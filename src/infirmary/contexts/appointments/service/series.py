@@ -35,6 +35,7 @@ from infirmary.contexts.appointments.domain import holds, hours, series, visits
 from infirmary.contexts.appointments.domain.holds import Hold
 from infirmary.contexts.appointments.domain.hours import Schedule
 from infirmary.contexts.appointments.domain.obstacles import NO_OTHER_TIME_HELPS, obstacle
+from infirmary.contexts.appointments.domain.participants import ALONE, Company
 from infirmary.contexts.appointments.domain.series import KeptSeries, Laid
 from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.contexts.appointments.tables.series import SERIES
@@ -47,6 +48,7 @@ from infirmary.kernel.errors import NotFound, Refusal, StaleVersion
 
 from .base import as_staff, count_open, record, there
 from .booking import Booking
+from .company import company_of
 from .days import Limit, count_in, limit_of, prepare
 from .holding import HeldNoMoreError, Room, make_way
 
@@ -130,16 +132,16 @@ class Recurring(Booking):
         return found, made
 
     async def _occurrence(self, asked: Asked, number: int, at: datetime, blocked: list[Obstacle], minutes: int | None,
-                          own: set[UUID | None], made: Mapping[int, Visit]) -> Occurrence:
+                          own: set[UUID | None], made: Mapping[int, Visit], company: Company = ALONE) -> Occurrence:
         nearest = []
         if asked.schedule is not None:
-            blocked = blocked + await self._taken(asked.caller, asked.schedule, asked.patient.id, at, minutes, own)
+            blocked = blocked + await self._taken(asked.caller, asked.schedule, asked.patient.id, at, minutes, own, company)
             mine = made.get(number)
             blocked += [obstacle(ObstacleCode.PATIENT_TAKEN, whose="patient", starts_at=one.starts_at, ends_at=one.ends_at)
                         for other, one in made.items() if mine is not None and other != number
                         and one.starts_at < mine.ends_at and one.ends_at > mine.starts_at]
             if blocked and not NO_OTHER_TIME_HELPS & {one.code for one in blocked}:
-                nearest = await self._nearest(asked.schedule, asked.patient.id, at, minutes)
+                nearest = await self._nearest(asked.schedule, asked.patient.id, at, minutes, company)
         return Occurrence(number=number, starts_at=at, local_start=hours.wall_time(at, self.zone), obstacles=blocked,
                           moved_by_clocks=False, nearest=nearest)
 
@@ -151,7 +153,7 @@ class Recurring(Booking):
                 if limit := room.limits.get(visit.id):
                     await count_in(tx, limit)
                 tables.VISITS.add(tx, visit)
-            tables.OCCUPANCY.add(tx, *tables.all_occupied(found))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.all_occupied(found))
             SERIES.add(tx, kept)
             for visit in found:
                 kind, done = ((events.AppointmentRequested, "requested") if visit.status is Status.REQUESTED else
@@ -175,14 +177,14 @@ class Recurring(Booking):
             except (HeldNoMoreError, DayIsFull):
                 continue
             except UniqueViolation as no:
-                if no.on not in (tables.occupancy.name, tables.ONE_HOLD):
+                if no.on not in (tables.taken.occupancy.name, tables.holds.ONE_HOLD):
                     raise
         raise TimeIsTaken
 
     async def _rooms(self, wanted: Sequence[Visit], patient_id: UUID) -> Rooms:
         now = self.clock.now()
         async with self.db.reading() as reading:
-            held = await reading.all(tables.NO_OBSTACLES, now=now, patient_id=patient_id)
+            held = await reading.all(tables.holds.NO_OBSTACLES, now=now, patient_id=patient_id)
             schedules = {doctor_id: there(await tables.SCHEDULES.get(reading, doctor_id))
                          for doctor_id in {one.doctor_id for one in wanted}}
         limits = {one.id: limit for one in wanted if (limit := limit_of(schedules[one.doctor_id], one, self.zone, now))}
@@ -234,7 +236,7 @@ class Recurring(Booking):
             for visit in due:
                 if not await tables.change_state(tx, visit):
                     raise StaleVersion
-                await tables.release(tx, visit, visits.freed(visit))
+                await tables.taken.release(tx, visit, visits.freed(visit))
                 record(tx, caller, visit, visits.event(events.AppointmentCancelled, visit, caller.account_id,
                                                        part_of=events.PartOf.SERIES), "cancelled")
             _announce(tx, caller, kept, due, events.SeriesChange.CANCELLED)
@@ -283,18 +285,20 @@ class Recurring(Booking):
         by_staff = as_staff(caller, before.doctor_id)
         async with self.db.reading() as reading:
             schedule = await tables.SCHEDULES.get(reading, before.doctor_id)
+            company = await company_of(reading, before)
         minutes = int((before.ends_at - before.starts_at).total_seconds()) // 60 if by_staff else None
         patient = await self.patients.card(caller, before.patient_id)
         blocked: list[Obstacle] = []
         try:
             made[number] = visits.rescheduled(
                 before, RescheduleAppointment(starts_at=at, minutes=minutes, reason=body.reason), schedule=schedule,
-                by_staff=by_staff, now=self.clock.now(), zone=self.zone)
+                by_staff=by_staff, now=self.clock.now(), zone=self.zone, company=company)
         except Refusal as no:
             if "conflicts" not in no.extra:
                 raise
             blocked = list(no.extra["conflicts"])
-        one = await self._occurrence(Asked(caller, patient, schedule, by_staff, 0), number, at, blocked, minutes, own, made)
+        one = await self._occurrence(Asked(caller, patient, schedule, by_staff, 0), number, at, blocked, minutes, own, made,
+                                     company)
         if one.obstacles:
             made.pop(number, None)
         return one
@@ -313,13 +317,13 @@ class Recurring(Booking):
                 if limit := room.limits.get(visit.id):
                     await count_in(tx, limit)
                 was = before[visit.id]
-                await tables.release(tx, was, hours.grains(was.starts_at, was.ends_at))
-            tables.OCCUPANCY.add(tx, *tables.all_occupied(moved))
+                await tables.taken.release(tx, was, hours.grains(was.starts_at, was.ends_at))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.all_occupied(moved))
             for visit in moved:
                 was = before[visit.id]
                 record(tx, caller, visit, visits.event(
                     events.AppointmentRescheduled, visit, caller.account_id, previous_starts_at=was.starts_at,
-                    previous_doctor_id=was.doctor_id, part_of=events.PartOf.SERIES), "rescheduled")
+                    previous_doctor_id=was.doctor_id, previous_participants=was.participants, part_of=events.PartOf.SERIES), "rescheduled")
             _announce(tx, caller, kept, moved, events.SeriesChange.MOVED)
             return tx.answer(replace(_with(kept, found, moved), not_done=list(not_done)))
 

@@ -63,6 +63,6 @@ class Steps(Lines):
             line = await self.line_of(tx, visit)
             if not await tables.change_state(tx, visit):
                 raise StaleVersion
-            await tables.release(tx, visit, visits.freed(visit))
+            await tables.taken.release(tx, visit, visits.freed(visit))
             await self.follow(tx, line, visit)
             return recorded(tx, caller, visit, visits.event(move.event, visit, caller.account_id), move.done)

@@ -125,7 +125,7 @@ class Waitlist(Booking):
             if not await give_back(tx, place):
                 raise OfferIsGone
             await make_way(tx, room)
-            tables.OCCUPANCY.add(tx, *tables.occupied(visit))
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(visit))
             tables.VISITS.add(tx, visit)
             record(tx, caller, visit, visits.event(kind, visit, caller.account_id), done)
             _audit(tx, caller, booked, "accepted")
@@ -236,7 +236,7 @@ class Waitlist(Booking):
         except DayIsFull:
             return False
         except UniqueViolation as no:
-            if no.on != tables.occupancy.name:
+            if no.on != tables.taken.occupancy.name:
                 raise
             return False
         return True
@@ -245,8 +245,8 @@ class Waitlist(Booking):
         async with self.db.transaction() as tx:
             kept = await rows.PLACES.save(tx, offered)
             await make_way(tx, room)
-            tables.OCCUPANCY.add(tx, *tables.occupied(hold))
-            tables.HOLDS.add(tx, hold)
+            tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(hold))
+            tables.holds.HOLDS.add(tx, hold)
             tx.emit(events.TimeOffered(
                 aggregate=kept.id, version=kept.version, patient_id=kept.patient_id, doctor_id=hold.doctor_id,
                 doctor_name=schedule.doctor_name, department_name=schedule.department_name, starts_at=hold.starts_at,
@@ -264,8 +264,8 @@ class Waitlist(Booking):
 
 async def give_back(tx: Transaction, place: Place) -> bool:
     """The time that is kept for this place; False when there is none (any more)."""
-    hold = await tx.one(tables.HELD_FOR, holder_id=place.id)
-    return hold is not None and await tables.let_go(tx, hold)
+    hold = await tx.one(tables.holds.HELD_FOR, holder_id=place.id)
+    return hold is not None and await tables.holds.let_go(tx, hold)
 
 
 async def _ahead(reading: Reading, place: Place) -> int | None:

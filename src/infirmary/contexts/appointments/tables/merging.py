@@ -14,9 +14,11 @@ from infirmary.kernel.database.columns import Id
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.statement import Query, Statement
 
-from . import _AS_SEEN, Change, Due, _between, _shown, appointment, hold, merged_record, moved_visit, occupancy
+from . import Change, Due, _shown, appointment, merged_record, moved_visit
+from .holds import as_seen, hold
 from .moved import MOVED_PLACES, MovedPlace, moved_place
 from .queue import queue_line, queue_token
+from .taken import between, occupancy
 from .waitlist import waiting
 
 
@@ -53,7 +55,7 @@ _FORGET_PLACE = Statement(delete(moved_place).where(moved_place.c.id == bindpara
 # Held times end by themselves, and mostly before they would go back.
 FORGET_ENDED = Statement(delete(moved_place).where(*(
     ~select(table.c.id).where(table.c.id == moved_place.c.id).exists() for table in (hold, waiting, queue_token))))
-_HAND_OVER_HOLD = Statement(update(hold).where(*_AS_SEEN).values(
+_HAND_OVER_HOLD = Statement(update(hold).where(*as_seen).values(
     patient_id=bindparam("new_patient_id", type_=Id), holder_id=bindparam("new_holder_id", type_=Id)))
 
 CLOSED = Query(select(merged_record.c.patient_id).where(
@@ -71,7 +73,7 @@ TO_GIVE_BACK = Query(select(moved_visit.c.appointment_id.label("id"), moved_visi
 FORGET_MOVED = Statement(delete(moved_visit).where(moved_visit.c.appointment_id == bindparam("key")))
 change_patient = Change("patient_id", "patient_name", "changed_at", "version")
 _HAND_OVER = Statement(update(occupancy).where(
-    occupancy.c.resource_id == bindparam("whose"), *_between, occupancy.c.appointment_id == bindparam("appointment_id"),
+    occupancy.c.resource_id == bindparam("whose"), *between, occupancy.c.appointment_id == bindparam("appointment_id"),
     ).values(resource_id=bindparam("new_patient_id", type_=Id)))
 _other = occupancy.alias("other")
 COLLIDING = Query(select(*_shown).where(appointment.c.id.in_(

@@ -22,7 +22,7 @@ from infirmary.contexts.identity.events import (
 )
 from infirmary.contexts.notifications import domain, tables
 from infirmary.contexts.notifications.contract import Delivery, DeliveryStatus, NothingToRetry, Notification, Unread
-from infirmary.contexts.notifications.domain import account, together
+from infirmary.contexts.notifications.domain import account, taking_part, together
 from infirmary.contexts.notifications.tables import DELIVERIES, NOTIFICATIONS, DeliveryRow, NotificationRow
 from infirmary.contexts.patients.contract import Patients
 from infirmary.contexts.patients.events import GuardianNamed, GuardianshipEnded
@@ -49,8 +49,10 @@ class NotificationsService(Choosing):
     # --- Telling ------------------------------------------------------------------------------------------------------
 
     async def visit_changed(self, event: VisitChanged, fact: Fact) -> None:
-        """Tell the patient, who wants it in writing whoever did it, and the doctor, unless it was their own deed."""
-        await self._tell_both(event, fact, domain.about_visit(event, tz=self.settings.hospital.tz, now=self.clock.now()))
+        """Tell the patient, who wants it in writing whoever did it, and the doctors, unless it was their own deed."""
+        tz, now = self.settings.hospital.tz, self.clock.now()
+        await self._tell_both(event, fact, [*domain.about_visit(event, tz=tz, now=now),
+                                            *taking_part.about_taking_part(event, tz=tz, now=now)])
 
     async def series_changed(self, event: SeriesChanged, fact: Fact) -> None:
         """As of a single visit."""

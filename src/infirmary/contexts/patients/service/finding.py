@@ -3,11 +3,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date
-from uuid import UUID
+from datetime import date, datetime
+from uuid import UUID, uuid5
 
 from infirmary.contexts.appointments.contract import Status
-from infirmary.contexts.appointments.events import VisitChanged
+from infirmary.contexts.appointments.events import (
+    AppointmentRescheduled,
+    ParticipantsChanged,
+    VisitChanged,
+    doctors_among,
+)
 from infirmary.contexts.patients.contract import Match, Patient, PatientCard
 from infirmary.contexts.patients.contract.imports import ExportForm
 from infirmary.contexts.patients.domain import alike, finding, sheets
@@ -117,29 +122,40 @@ class Finding(Importing):
                            gender=found.gender, retired=found.closed, merged_into=found.merged_into)
 
     async def visit_arranged(self, event: VisitChanged, fact: Fact) -> None:
-        """From now until a year after the visit, its doctor treats this patient."""
-        await self._relate(fact, tables.CareRelation(
-            event.aggregate, event.doctor_id, event.patient_id, event.ends_at + STAYS_TREATING, event.version))
+        """From now until a year after the visit, its doctor treats this patient, and so does who takes part in it."""
+        await self._relate(fact, relations(event, until=event.ends_at + STAYS_TREATING))
 
     async def visit_called_off(self, event: VisitChanged, fact: Fact) -> None:
-        await self._relate(fact, tables.CareRelation(
-            event.aggregate, event.doctor_id, event.patient_id, None, event.version))
+        await self._relate(fact, relations(event, until=None))
 
     async def visit_as_it_stands(self, event: VisitChanged, fact: Fact) -> None:
         off = event.status in (Status.CANCELLED, Status.DECLINED)
         await (self.visit_called_off if off else self.visit_arranged)(event, fact)
 
-    async def _relate(self, fact: Fact, relation: tables.CareRelation) -> None:
+    async def _relate(self, fact: Fact, found: list[tables.CareRelation]) -> None:
         async with self.db.reading() as reading:
-            imported = await reading.one(imports.MADE, patient_id=relation.patient_id) is not None
-        if relation.version == 1 and not imported:   # nearly always the first we hear of it: one trip, no question
+            imported = await reading.one(imports.MADE, patient_id=found[0].patient_id) is not None
+        if found[0].version == 1 and not imported:   # nearly always the first we hear of it: one trip, no question
             with contextlib.suppress(UniqueViolation):
                 async with self.db.transaction(once=fact.id) as tx:
-                    tables.RELATIONS.add(tx, relation)
+                    tables.RELATIONS.add(tx, *found)
                 return
         async with self.db.transaction(once=fact.id) as tx:
-            if await tables.RELATIONS.keep_newest(tx, relation) and imported and relation.until is not None:
-                await self.opened_for_visit(tx, relation.patient_id)
+            of_visit, *of_others = found
+            if await tables.RELATIONS.keep_newest(tx, of_visit) and imported and of_visit.until is not None:
+                await self.opened_for_visit(tx, of_visit.patient_id)
+            for relation in of_others:
+                await tables.RELATIONS.keep_newest(tx, relation)
+
+
+def relations(event: VisitChanged, *, until: datetime | None) -> list[tables.CareRelation]:
+    """Of the visit's doctor under its id; of every further doctor, now and until now, under an id made of both."""
+    further = doctors_among(event.participants)
+    before = doctors_among(event.previous_participants) if isinstance(
+        event, AppointmentRescheduled | ParticipantsChanged) else set()
+    return [tables.CareRelation(event.aggregate, event.doctor_id, event.patient_id, until, event.version),
+            *(tables.CareRelation(uuid5(event.aggregate, str(one)), one, event.patient_id,
+                                  until if one in further else None, event.version) for one in sorted(further | before))]
 
 
 def _all_of_it(readings: Sequence[Sequence[finding.Fragment]]) -> bool:

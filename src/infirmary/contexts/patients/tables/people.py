@@ -84,8 +84,8 @@ patient_word = Table(
     Column("patient_id", Id, primary_key=True),
     sqlite_with_rowid=False)
 
-# One row per visit: the doctor reaches the patient until then, or no longer (NULL). A visit that was called off keeps
-# its row, so that an older fact which arrives late is seen to be older.
+# One row per visit, and one for every further doctor of it: they reach the patient until then, or no longer (NULL). A
+# visit that was called off keeps its row, so that an older fact which arrives late is seen to be older.
 care_relation = Table(
     "care_relation", metadata,
     Column("appointment_id", Id, primary_key=True),
