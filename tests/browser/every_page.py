@@ -30,7 +30,7 @@ PAGES: dict[str, list[str]] = {
                   "/desk/patients/{patient_id}/coverages/new", "/desk/patients/{patient_id}/coverages/{coverage_id}",
                   "/desk/patients/{patient_id}/consents", "/desk/patients/{patient_id}/merge",
                   "/desk/patients/{patient_id}/merge?other={other_id}",
-                  "/desk/patients/{patient_id}/guardians/new?q=delgado", "/desk/visits", "/desk/visits?day=&status=requested",
+                  "/desk/patients/{patient_id}/guardians/new?q=delgado", "/desk/visits", "/desk/visits/overlapping", "/desk/visits?day=&status=requested",
                   "/desk/visits/{coming}", "/desk/visits/{coming}?ask=cancel", "/desk/visits/{coming}/move",
                   "/desk/book?patient_id={patient_id}", "/desk/book?patient_id={patient_id}&doctor_id={night}",
                   "/desk/series/new?patient_id={patient_id}",

@@ -61,6 +61,7 @@ MAY: dict[str, set[Role]] = {
     f"{RECORD}/merge": {RECEPTION, ADMIN}, f"{RECORD}/unmerge/{{other_id}}": {RECEPTION, ADMIN},
     f"{RECORD}/guardians/new": {RECEPTION, ADMIN}, f"{RECORD}/guardians/{{guardianship_id}}/end": {RECEPTION, ADMIN},
     "/desk/patients/{patient_id}/close": {RECEPTION, ADMIN}, "/desk/book": DESK, "/desk/visits": DESK,
+    "/desk/visits/overlapping": DESK,
     "/desk/visits/{visit_id}": DESK, "/desk/visits/{visit_id}/{deed}": DESK, "/desk/visits/{visit_id}/move": DESK,
     "/admin": ADMINS, "/admin/deliveries": ADMINS, "/admin/deliveries/{delivery_id}/retry": ADMINS,
     "/admin/system": ADMINS, "/admin/system/events/{context}/{event_id}/replay": ADMINS,

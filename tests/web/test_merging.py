@@ -82,3 +82,21 @@ async def test_what_is_in_the_way_is_said_with_a_way_to_it(hospital: Hospital, t
     unknown = await desk.open(f"/desk/patients/{rosa.id}/merge?other=999999")
     assert (unknown.status, "No record has this number" in unknown.words) == (422, True)
     assert (await hospital.visitor(NURSE).open(path)).status == 403
+
+
+async def test_who_is_booked_twice_just_then_is_shown_until_one_of_the_two_is_moved_or_cancelled(
+        hospital: Hospital, twin: Patient) -> None:
+    desk, rosa = hospital.desk, hospital.people.rosa
+    assert "booked twice" not in (await desk.open("/desk")).words
+    form = (await desk.open(f"/desk/patients/{rosa.id}/merge?other={twin.id}")).form("/merge")
+    await desk.submit(form, keep=str(rosa.id), reason="Same passport.")
+    await hospital.book(rosa, hospital.people.okafor, MONDAY + 120 * MINUTE)   # before the merge is heard of there
+    await hospital.house.deliver_facts()
+    front = await desk.open("/desk")
+    assert "1 person is booked twice at the same time" in front.words
+    page = await desk.open(front.links["Sort it out"])
+    assert "Dr Niamh Brennan" in page.words and "Dr Amara Okafor" in page.words
+    asked = await desk.open(page.links["Cancel the visit"])
+    done = await desk.submit(asked.form("/cancel"))
+    assert done.location == "/desk/visits/overlapping"
+    assert "Nobody is booked twice" in (await desk.open(done.location)).words

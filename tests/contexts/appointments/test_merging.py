@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from infirmary.contexts.appointments.contract import Appointment, Status, Why
+from infirmary.contexts.appointments.contract import Appointment, RescheduleAppointment, Status, Why
 from infirmary.contexts.appointments.domain.hours import grains
 from infirmary.contexts.appointments.events import VisitHandedOver
 from infirmary.contexts.appointments.service import merging
@@ -110,15 +110,38 @@ async def test_bookings_while_records_are_merged_are_neither_lost_nor_doubled(ev
     assert now.keys() == {one.id for one in booked}
     await must_not_overlap(clinic, survivor)
     await must_not_overlap(clinic, duplicate)
-    # What stayed did so because the one person cannot be in two places; it moves when one of the two is called off.
-    there = {one.starts_at for one in now.values() if one.patient_id == survivor}
-    stayed = [one for one in now.values() if one.patient_id == duplicate]
-    assert all(one.starts_at in there for one in stayed)
-    for one in now.values():
-        if one.patient_id == survivor and one.starts_at in {other.starts_at for other in stayed}:
-            await clinic.ask.cancel(reception, one.id, Why(reason="Twice at once."))
+    # What stayed did so because the one person cannot be in two places. The desk sees both, and calls one of them off.
+    to_sort_out = await clinic.ask.overlapping(reception)
+    assert [(pair.visit.patient_id, pair.other.patient_id, pair.visit.starts_at) for pair in to_sort_out] == [
+        (duplicate, survivor, one.starts_at) for one in now.values() if one.patient_id == duplicate]
+    assert all(pair.visit.starts_at == pair.other.starts_at for pair in to_sort_out)
+    for pair in to_sort_out:
+        await clinic.ask.cancel(reception, pair.other.id, Why(reason="Twice at once."))
+    assert await clinic.ask.overlapping(reception) == []
     await clinic.service.follow_records()
     assert {one.patient_id for one in await clinic.visits()} == {survivor}
+    await must_not_overlap(clinic, survivor)
+
+
+async def test_visits_to_sort_out_go_on_when_one_is_moved_or_over(every_clinic: Clinic) -> None:
+    clinic, survivor, duplicate = every_clinic, new_id(), new_id()
+    first, second = await clinic.doctor(), await clinic.doctor()
+    own = [await clinic.book(first, at(9 + n), patient_id=survivor) for n in range(3)]
+    late = await clinic.book(first, at(13), patient_id=survivor)
+    await clinic.hear(merged(duplicate, survivor))
+    twice = [await clinic.book(second, at(9 + n, 10), patient_id=duplicate) for n in range(3)]   # in that very moment
+    await clinic.book(second, at(13), patient_id=duplicate, minutes=5)
+    await clinic.ask.cancel(reception, late.id, Why())
+    await clinic.service.follow_records()
+    assert [(pair.visit.id, pair.other.id) for pair in await clinic.ask.overlapping(reception)] == [
+        (one.id, other.id) for one, other in zip(twice, own, strict=True)]
+    await clinic.ask.reschedule(reception, twice[0].id, RescheduleAppointment(starts_at=at(12)))
+    await clinic.ask.reschedule(reception, own[1].id, RescheduleAppointment(starts_at=at(12, 20)))
+    clinic.clock.advance(at(12) - clinic.clock.now())
+    await clinic.ask.no_show(reception, twice[2].id)   # over: there is nothing to sort out any more
+    assert await clinic.ask.overlapping(reception) == []
+    await clinic.service.follow_records()
+    assert set((await whose(clinic)).values()) == {survivor}
     await must_not_overlap(clinic, survivor)
 
 

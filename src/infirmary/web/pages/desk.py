@@ -53,9 +53,8 @@ class Arrival(Struct, frozen=True):
 @pages.get("/desk", roles=ROLES)
 async def desk(page: Page) -> Response[Any]:
     q, chosen = page.query.get("q", "").strip()[:100], an_id(page.query.get("patient", ""))
-    rows, arrivals, person = await asyncio.gather(find(page, q), coming(page), _person(page, chosen))
-    return await page.render("desk/desk.html", here=DESK, q=q, rows=rows, arrivals=arrivals,
-                             chosen=chosen, person=person)
+    rows, arrivals, person = await asyncio.gather(find(page, q), _arrivals(page), _person(page, chosen))
+    return await page.render("desk/desk.html", here=DESK, q=q, rows=rows, chosen=chosen, person=person, **arrivals)
 
 
 @pages.get("/desk/find", roles=ROLES)
@@ -89,7 +88,12 @@ def next_of(visits: Sequence[Appointment]) -> Appointment | None:
 
 @pages.get("/desk/arrivals", roles=ROLES, background=True)
 async def arrivals(page: Page) -> Response[Any]:
-    return await page.render("desk/_arrivals.html", arrivals=await coming(page), chosen=None)
+    return await page.render("desk/_arrivals.html", **await _arrivals(page))
+
+
+async def _arrivals(page: Page) -> dict[str, Any]:
+    arrivals, overlapping = await asyncio.gather(coming(page), page.ask(Appointments).overlapping(page.caller))
+    return {"arrivals": arrivals, "overlapping": len(overlapping)}
 
 
 async def coming(page: Page) -> list[Arrival]:

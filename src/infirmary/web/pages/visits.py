@@ -84,6 +84,14 @@ def _status(text: str) -> Status | None:
     return Status(text) if text in set(Status) else None
 
 
+@pages.get("/desk/visits/overlapping", roles=ROLES)
+async def overlapping(page: Page) -> Response[Any]:
+    """Two visits of one person at once, each with what can be done."""
+    found = await page.ask(Appointments).overlapping(page.caller)
+    return await page.render("desk/overlapping.html", here=VISITS, search=search(page), pairs=[
+        [(one, deeds.open_to(page, one)) for one in (each.visit, each.other)] for each in found])
+
+
 @pages.get("/desk/visits/{visit_id}", roles=ROLES)
 async def visit(page: Page) -> Response[Any]:
     return await show_visit(page)

@@ -46,6 +46,7 @@ from .visits import (
     Opening,
     OpenVisits,
     Overbooking,
+    Overlapping,
     ParticipantNotAvailable,
     PatientNotActive,
     RescheduleAppointment,
@@ -66,8 +67,8 @@ from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiti
 __all__ = [
     "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DeskAsksColleagues",
     "DoctorNotAvailable", "DoctorOfVisitDecides", "Held", "HoldIsGone", "HoldSlot", "Minutes", "Mode",
-    "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening", "Overbooking", "Participant",
-    "ParticipantKind", "ParticipantNotAvailable", "PatientNotActive", "RescheduleAppointment", "Slot",
+    "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening", "Overbooking", "Overlapping",
+    "Participant", "ParticipantKind", "ParticipantNotAvailable", "PatientNotActive", "RescheduleAppointment", "Slot",
     "SlotNotOffered", "Slots", "Status", "Step", "TimeIsPast", "TimeIsTaken", "TooEarly", "TooManyVisits",
     "VideoNotOffered", "Why"]
 
@@ -121,6 +122,11 @@ class Appointments(MovePlans, QueueContract, CalendarFeeds, RecurringVisits, Vid
     @get("/appointments/collisions", allow={SERVICE: ANY})
     async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
         """Open visits of the first record at a time when the second has one too."""
+
+    @get("/appointments/overlapping", allow=DESK)
+    async def overlapping(self, caller: Caller) -> list[Overlapping]:
+        """Visits to sort out, the nearest first, at most a hundred: booked while two records were merged, at a time when the
+        person has another. Once one of the two is moved or cancelled, the first goes to the record that holds by itself."""
 
     @get("/appointments", allow=BOOKERS, refuses=[NotFound])
     async def appointments(self, caller: Caller, patient_id: UUID | None = None, doctor_id: UUID | None = None,

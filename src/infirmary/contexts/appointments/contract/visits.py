@@ -183,6 +183,13 @@ class OpenVisits(Struct, frozen=True):
     count: int
 
 
+class Overlapping(Struct, frozen=True, kw_only=True):
+    """Two visits of one person at the same time: `visit` is on a record that was merged, `other` on the one that holds."""
+
+    visit: Appointment
+    other: Appointment
+
+
 class ObstacleCode(StrEnum):
     RECORD_CLOSED = "record_closed"
     TOO_MANY_VISITS = "too_many_visits"

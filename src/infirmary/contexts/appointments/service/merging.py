@@ -3,11 +3,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import structlog
 from msgspec.structs import replace
 
 from infirmary.contexts.appointments import events, tables
-from infirmary.contexts.appointments.contract import Appointment
+from infirmary.contexts.appointments.contract import Appointment, Overlapping
 from infirmary.contexts.appointments.domain import visits
 from infirmary.contexts.appointments.tables import merging as rows
 from infirmary.contexts.patients.events import PatientsMerged, PatientsUnmerged
@@ -19,13 +18,13 @@ from infirmary.language import service
 
 from .following import BATCH, Following
 
-log = structlog.get_logger()
 FIRST = UUID(int=0)
+SHOWN = 100   # pairs of visits; there are hardly ever any
 
 
 class RecordsMadeOne(Following):
-    """What was learned is a row, and visits and places follow it, at once and by a job: also a visit that was being booked while the
-    records were merged. The rows of `occupancy` decide here too: what would overlap stays on the record that it is on,
+    """What was learned is a row, and visits and places follow it, at once and by a job: also a visit that was being booked
+    while the records were merged. The rows of `occupancy` decide here too: what would overlap stays on the record that it is on,
     which points to the other, and moves as soon as its time is free there."""
 
     followed = FIRST   # the last of the merged records that were looked at
@@ -33,6 +32,14 @@ class RecordsMadeOne(Following):
     async def collisions(self, caller: Caller, patient_id: UUID, other_id: UUID) -> list[Appointment]:
         async with self.db.reading() as reading:
             return await reading.all(rows.COLLIDING, one=patient_id, other=other_id)
+
+    async def overlapping(self, caller: Caller) -> list[Overlapping]:
+        async with self.db.reading() as reading:
+            pairs = await reading.all(rows.OVERLAPPING, limit=SHOWN)
+            found = {one.id: one for one in await reading.all(
+                tables.SHOWN_OF, ids=[each for one in pairs for each in (one.id, one.other_id)])} if pairs else {}
+        return [Overlapping(visit=found[one.id], other=found[one.other_id]) for one in pairs
+                if one.id in found and one.other_id in found]
 
     async def learn_merged(self, event: PatientsMerged, fact: Fact) -> None:
         async with self.db.transaction(once=fact.id) as tx:
@@ -69,15 +76,19 @@ class RecordsMadeOne(Following):
         for one in due:
             name = (await self.patients.card(service("appointments"), one.patient_id)).name
             try:
-                await self.db.retry(self._hand_over, one, name)
-            except UniqueViolation:
+                await self._visit_follows(one, name)
+            except (UniqueViolation, StaleVersion):   # to be sorted out (see `overlapping`), or changed just now: next time
                 stayed += 1
-                log.warning("visit_overlaps_on_merged_record", visit=str(one.id))
-            except StaleVersion:
-                stayed += 1   # it was changed just now: next time
         return len(due) >= BATCH and not stayed
 
-    async def _hand_over(self, due: tables.Due, name: str) -> None:
+    async def _visit_follows(self, due: tables.Due, name: str) -> None:
+        try:
+            await self.db.retry(self._hand_over, due, name, with_time=True)
+        except UniqueViolation:
+            await self.db.retry(self._hand_over, due, name, with_time=False)
+
+    async def _hand_over(self, due: tables.Due, name: str, *, with_time: bool) -> None:
+        """A visit that is over needs its time no more, should there be another visit then."""
         async with self.db.transaction() as tx:
             before = await tables.VISITS.get(tx, due.id)
             if before is None or before.patient_id == due.patient_id:
@@ -86,7 +97,10 @@ class RecordsMadeOne(Following):
                             version=before.version + 1)
             if not await rows.change_patient(tx, after):
                 raise StaleVersion
-            await rows.hand_over_time(tx, before, due.patient_id)
+            if with_time or before.status in visits.OPEN:
+                await rows.hand_over_time(tx, before, due.patient_id)
+            else:
+                await rows.forget_time(tx, before)
             if not await tx.run(rows.FORGET_MOVED, key=due.id):
                 tables.MOVED.add(tx, tables.MovedVisit(due.id, before.patient_id))
             tx.emit(visits.event(events.VisitHandedOver, after, None, previous_patient_id=before.patient_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, delete, select, update
 
 from infirmary.contexts.appointments.contract import Appointment
@@ -20,6 +21,11 @@ from .moved import MOVED_PLACES, MovedPlace, moved_place
 from .queue import queue_line, queue_token
 from .taken import between, occupancy
 from .waitlist import waiting
+
+
+class Pair(Struct, frozen=True):
+    id: UUID
+    other_id: UUID
 
 
 class Following(NamedTuple):
@@ -82,12 +88,29 @@ COLLIDING = Query(select(*_shown).where(appointment.c.id.in_(
         occupancy.c.resource_id == bindparam("one"), _other.c.resource_id == bindparam("other"),
         occupancy.c.appointment_id != _other.c.appointment_id)), appointment.c.status.in_(OPEN)), Appointment)
 
+_first, _second = appointment.alias("first"), appointment.alias("second")
+OVERLAPPING = Query(select(_first.c.id, _second.c.id.label("other_id")).select_from(merged_record).join(
+    occupancy, occupancy.c.resource_id == merged_record.c.patient_id).join(_other, and_(
+        _other.c.resource_id == merged_record.c.into_id, _other.c.grain == occupancy.c.grain,
+        _other.c.lane == occupancy.c.lane)).join(
+    _first, _first.c.id == occupancy.c.appointment_id).join(_second, _second.c.id == _other.c.appointment_id).where(
+    _first.c.status.in_(OPEN)).group_by(_first.c.id, _second.c.id, _first.c.starts_at).order_by(
+    _first.c.starts_at, _first.c.id, _second.c.id).limit(bindparam("limit", type_=Integer)), Pair)
+_NEED_NO_MORE = Statement(delete(occupancy).where(
+    occupancy.c.resource_id == bindparam("whose"), *_between, occupancy.c.appointment_id == bindparam("appointment_id")))
+
 
 async def hand_over_time(tx: Transaction, before: Visit | Hold, patient_id: UUID) -> None:
     """UniqueViolation when the other record has something at that time."""
     taken = grains(before.starts_at, before.ends_at)
     await tx.run(_HAND_OVER, whose=before.patient_id, since=taken.start, until=taken.stop, appointment_id=before.id,
                  new_patient_id=patient_id)
+
+
+async def forget_time(tx: Transaction, before: Visit) -> None:
+    """Of a visit that is over, and no patient's time any more."""
+    taken = grains(before.starts_at, before.ends_at)
+    await tx.run(_NEED_NO_MORE, whose=before.patient_id, since=taken.start, until=taken.stop, appointment_id=before.id)
 
 
 async def hand_over_hold(tx: Transaction, kept: Hold, patient_id: UUID) -> bool:
