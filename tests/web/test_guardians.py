@@ -124,3 +124,24 @@ async def test_the_desk_names_a_guardian_with_papers_and_ends_it_with_a_reason(h
     assert "Write why it ends." in unsaid.words
     over = await desk.submit(asked.form("/end"), reason="The court has decided.")
     assert "Ended: The court has decided." in (await desk.open(over.location)).words
+
+
+async def test_a_patient_ends_what_a_carer_may_do_for_them(hospital: Hospital, emma: Patient) -> None:
+    ask, rosa = hospital.ask(Patients), hospital.people.rosa
+    lan = hospital.people.lan
+    await ask.name_guardian(reception, rosa.id, GuardianForm(
+        guardian_id=lan.id, kind=GuardianKind.CARER, reason="Sees to her.", document="A signed consent"))
+    await named(hospital, emma)
+    visitor = hospital.visitor(PATIENT)
+    hers = await visitor.open(f"/record?for={emma.id}")
+    assert "End Rosa Delgado Vega" not in hers.links   # nor what one does for somebody else
+    record = await visitor.open(f"/record?for={rosa.id}")
+    asked = await visitor.open(record.links[f"End {lan.name}"])
+    done = await visitor.submit(asked.form("/end"))
+    assert done.location == "/record"
+    after = await visitor.open("/record")
+    assert f"{lan.name} does not act for you any more." in after.words and f"End {lan.name}" not in after.links
+    again = await visitor.submit(asked.form("/end"))   # from another tab
+    assert again.location == "/record"
+    [one] = (await ask.guardians(reception, rosa.id)).items
+    assert one.end_reason == "The patient's own wish."

@@ -13,7 +13,7 @@ from .making import ONES_OWN, PERSONS, asks
       "identity.passkeys", "identity.passkey_challenge",
       "staff.departments", "staff.doctors", "staff.members", "appointments.earliest", "notifications.notifications",
       "notifications.unread", "notifications.read_all", "notifications.stream", "notifications.deliveries",
-      "reports.hospital", "appointments.displays", "system.services", "system.parked", "identity.accounts")
+      "reports.hospital", "appointments.displays", "appointments.overlapping", "system.services", "system.parked", "identity.accounts")
 async def just_ask(world: World, of: Subject) -> dict[str, Any]:
     return {}
 

@@ -351,6 +351,20 @@ async def test_both_are_told_when_somebody_acts_for_somebody_and_when_that_is_ov
     assert [one.title for one in await inbox_of(desk, mary)] == [ward]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("more", "guardian", "ward"), [
+    ({"by_ward": True}, "They ended it themselves.", "You ended it."),
+    ({"by_itself": True, "of_age": True}, "They are of age now.", "say so at the front desk"),
+    ({"by_itself": True}, "Its last day is over.", "Its last day is over."), ({}, "at the front desk", "at the front desk")])
+async def test_why_somebody_does_not_act_any_more_is_said_to_both(desk, more, guardian, ward):
+    rosa = a_guardian()
+    desk.identity.people.append(rosa)
+    await desk.hears(GuardianshipEnded(**{"by_itself": False, **more}, aggregate=new_id(), version=2, ward_id=mary.id,
+                                       ward_name=mary.name, guardian_id=rosa.id, guardian_name=rosa.name,
+                                       right=GuardianKind.CARER))
+    assert guardian in (await inbox_of(desk, rosa))[0].body and ward in (await inbox_of(desk, mary))[0].body
+
+
 async def test_who_was_not_called_before_the_day_was_over_reads_it(desk):
     await desk.hears(NotSeenThatDay(aggregate=new_id(), version=2, patient_id=mary.id, department_name="Cardiology",
                                     number=12))

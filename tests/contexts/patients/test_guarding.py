@@ -21,6 +21,7 @@ from infirmary.contexts.patients.contract import (
     GuardianshipBackwards,
     MergeForm,
     NotForCarers,
+    NotForWards,
     OfAge,
     OneGuardsTheOther,
     OwnGuardian,
@@ -154,7 +155,8 @@ async def test_days_decide_and_a_child_comes_of_age(register: Register) -> None:
     service = register.service
     await asyncio.gather(*(service.end_those_over() for _ in range(4)))   # in several processes at once
     over = {one.ward_id: one for one in await register.facts(GuardianshipEnded)}
-    assert {ward: one.by_itself for ward, one in over.items()} == {emma.id: True, other.id: True}
+    assert {ward: (one.by_itself, one.of_age) for ward, one in over.items()} == {
+        emma.id: (True, True), other.id: (True, False)}
     assert len(await register.facts(GuardianshipEnded)) == 2
     assert [(one.ended_by, one.end_reason) for one in (await register.ask.guardians(reception, other.id)).items] == [("", "")]
     assert week.valid_until == date(2027, 3, 14)
@@ -186,6 +188,51 @@ async def test_of_age_only_a_legal_guardian_or_a_carer_stands_for_somebody_and_a
     await ended(register, made)
     await named(register, emma, rosa, GuardianKind.LEGAL_GUARDIAN)
     assert (await register.ask.decide(mother, emma.id, GIVEN)).patient_id == emma.id
+
+
+async def test_who_is_of_age_ends_what_a_carer_may_do_for_them_themselves_and_at_once(register: Register) -> None:
+    rosa, emma, carer = await a_family(register, date(2009, 3, 1))   # eighteen today
+    made, her = await named(register, emma, rosa, GuardianKind.CARER), a_patient_caller(emma)
+    assert [one.yours_to_end for one in (await register.ask.guardians(her, emma.id)).items] == [True]
+    assert [one.yours_to_end for one in (await register.ask.guardians(carer, emma.id)).items] == [False]
+    mine = EndGuardianship(reason="My own wish.")
+    for caller, ward in ((carer, emma.id), (carer, rosa.id), (her, rosa.id), (a_patient_caller(rosa), emma.id)):
+        with pytest.raises(NotFound):   # nobody else, and not who stands for them
+            await register.ask.end_guardianship(caller, ward, made.id, mine, if_match=1)
+    assert await reaches(register, carer, emma.id)
+    over = await register.ask.end_guardianship(her, emma.id, made.id, mine, if_match=1)
+    assert (over.ended_at, over.ended_by, over.end_reason, over.yours_to_end) == (MONDAY, her.name, "", False)
+    assert not await reaches(register, carer, emma.id)
+    assert await register.ask.end_guardianship(her, emma.id, made.id, mine, if_match=1) == over   # and said once
+    [fact] = await register.facts(GuardianshipEnded)
+    assert (fact.by_ward, fact.by_itself, fact.of_age) == (True, False, False)
+    assert [(one.actor_id, one.subject_id) for one in await register.entries("guardianship.ended")] == [
+        (her.account_id, emma.id), (her.account_id, rosa.id)]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("kind", "born"), [
+    (GuardianKind.PARENT, SIX), (GuardianKind.CARER, date(2009, 3, 2)), (GuardianKind.LEGAL_GUARDIAN, date(1980, 1, 1))])
+async def test_a_child_ends_nothing_and_nobody_their_legal_guardian(
+        register: Register, kind: GuardianKind, born: date) -> None:
+    rosa, emma, guardian = await a_family(register, born)
+    made, her = await named(register, emma, rosa, kind), a_patient_caller(emma)
+    with pytest.raises(NotForWards):
+        await register.ask.end_guardianship(her, emma.id, made.id, EndGuardianship(reason="x"), if_match=1)
+    assert [one.yours_to_end for one in (await register.ask.guardians(her, emma.id)).items] == [False]
+    assert await reaches(register, guardian, emma.id)
+
+
+@on_sqlite
+async def test_of_a_carer_who_is_the_legal_guardian_too_the_ward_ends_the_first_alone(register: Register) -> None:
+    """Two rights side by side come of two records."""
+    rosa, emma, guardian = await a_family(register, date(1980, 1, 1))
+    again = await register.a_patient("Emmma", "Vega", date(1980, 1, 1))
+    made = await named(register, emma, rosa, GuardianKind.CARER)
+    await named(register, again, rosa, GuardianKind.LEGAL_GUARDIAN)
+    await register.ask.merge(reception, emma.id, MergeForm(duplicate_id=again.id, reason="Twice."))
+    await register.ask.end_guardianship(a_patient_caller(emma), emma.id, made.id, EndGuardianship(reason="x"), if_match=1)
+    assert (await register.ask.acting(guardian, emma.id)).kind is GuardianKind.LEGAL_GUARDIAN
 
 
 @on_sqlite

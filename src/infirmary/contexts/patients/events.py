@@ -37,7 +37,8 @@ class GuardianNamed(Event, frozen=True, kw_only=True):
 
 
 class GuardianshipEnded(Event, frozen=True, kw_only=True):
-    """It is over, `by_itself` when its last day was."""
+    """It is over: `by_itself` when its last day was, for one made for a child because they are `of_age`; or `by_ward`, who
+    needs nobody's leave."""
 
     ward_id: UUID
     ward_name: str
@@ -45,6 +46,8 @@ class GuardianshipEnded(Event, frozen=True, kw_only=True):
     guardian_name: str
     right: GuardianKind
     by_itself: bool
+    of_age: bool = False
+    by_ward: bool = False
 
 
 class PatientsMerged(Event, frozen=True, kw_only=True):

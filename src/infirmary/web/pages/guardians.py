@@ -13,6 +13,7 @@ from infirmary.contexts.patients.contract import (
     GuardianKind,
     Guardianship,
     GuardianshipBackwards,
+    NotForWards,
     OfAge,
     OwnGuardian,
     PatientRetired,
@@ -20,7 +21,7 @@ from infirmary.contexts.patients.contract import (
     RecordFull,
 )
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, StaleVersion
-from infirmary.language import ADMIN, RECEPTION
+from infirmary.language import ADMIN, PATIENT, RECEPTION
 from infirmary.web import forms
 from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Told, told
@@ -45,7 +46,9 @@ async def standing(page: Page, patient_id: UUID) -> dict[str, Any]:
     acting = (await ask.guardians(page.caller, patient_id, limit=HISTORY)).items
     now = {one.id for one in (await ask.guardians(page.caller, patient_id, standing=True)).items}
     asked = an_id(page.query.get("guardian", "")) if page.query.get("ask") == "guardian" else None
-    return {"guardians": [(one, _stands(page, one, now)) for one in acting], "may_name": bool({*MAY} & page.caller.roles),
+    at_desk = bool({*MAY} & page.caller.roles)
+    return {"guardians": [(one, _stands(page, one, now)) for one in acting], "may_name": at_desk,
+            "may_end": [one.id for one in acting if one.yours_to_end or (at_desk and one.ended_at is None)],
             "acts_for": await ask.wards(page.caller, patient_id) if page.whom is None or page.whom.own else [],
             "ending": next((one for one in acting if one.id == asked and one.ended_at is None), None),
             "kinds": dict(_kinds(page))}
@@ -126,6 +129,19 @@ async def end(page: Page) -> Response[Any]:
         return await _again(page, refusal, guardianship_id)
     return page.redirect(_base(page), toast=_("%(guardian)s does not act for %(patient)s any more.") % {
         "guardian": over.guardian_name, "patient": over.ward_name})
+
+
+@pages.post("/record/guardians/{guardianship_id}/end", roles=[PATIENT])
+async def end_own(page: Page) -> Response[Any]:
+    """A carer's access, by who gave it."""
+    _ = page.language.gettext
+    try:
+        over = await page.ask(Patients).end_guardianship(
+            page.caller, page.caller.subjects["patient_id"], page.id("guardianship_id"),
+            EndGuardianship(reason=_("The patient's own wish.")), forms.version(page))
+    except (NotForWards, StaleVersion) as refusal:
+        return page.redirect("/record", toast=refusal.detail)
+    return page.redirect("/record", toast=_("%(guardian)s does not act for you any more.") % {"guardian": over.guardian_name})
 
 
 async def _again(page: Page, refusal: Refusal, guardianship_id: UUID) -> Response[Any]:

@@ -97,7 +97,7 @@ OVERLAPPING = Query(select(_first.c.id, _second.c.id.label("other_id")).select_f
     _first.c.status.in_(OPEN)).group_by(_first.c.id, _second.c.id, _first.c.starts_at).order_by(
     _first.c.starts_at, _first.c.id, _second.c.id).limit(bindparam("limit", type_=Integer)), Pair)
 _NEED_NO_MORE = Statement(delete(occupancy).where(
-    occupancy.c.resource_id == bindparam("whose"), *_between, occupancy.c.appointment_id == bindparam("appointment_id")))
+    occupancy.c.resource_id == bindparam("whose"), *between, occupancy.c.appointment_id == bindparam("appointment_id")))
 
 
 async def hand_over_time(tx: Transaction, before: Visit | Hold, patient_id: UUID) -> None:

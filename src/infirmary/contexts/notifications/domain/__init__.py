@@ -236,13 +236,24 @@ def about_guardianship(event: GuardianNamed | GuardianshipEnded) -> tuple[Messag
                     "As {right}: they read your record, and book, move and cancel your visits. If you did not expect "
                     "this, call us."), "/record", _("See who acts for you"), words))
     ended = "guardian.ended"
-    why = _("Its last day is over.") if event.by_itself else _("This was noted at the front desk.")
+    for_guardian, for_ward = _why_ended(event)
     return (_about_ward(ended, _("You do not act for {patient} any more"), _("You do not act for somebody any more"), _(
                 "{why} Their record and their visits are out of your reach from now on. If this is a mistake, call us."),
-                "/home", _("Open your pages"), {**words, "why": why}),
+                "/home", _("Open your pages"), {**words, "why": for_guardian}),
             _about_ward(ended, _("{guardian} does not act for you any more"), _("Somebody does not act for you any more"), _(
                 "{why} Your record and your visits are out of their reach from now on."), "/record",
-                _("See who acts for you"), {**words, "why": why}))
+                _("See who acts for you"), {**words, "why": for_ward}))
+
+
+def _why_ended(event: GuardianshipEnded) -> tuple[str, str]:
+    if event.by_ward:
+        return _("They ended it themselves."), _("You ended it.")
+    if event.of_age:
+        return (_("They are of age now. If they want you to go on as their carer, they say so at the front desk."),
+                _("You are of age now, so what was agreed for you as a child is over. If you want somebody to go on as your "
+                  "carer, say so at the front desk."))
+    why = _("Its last day is over.") if event.by_itself else _("This was noted at the front desk.")
+    return why, why
 
 
 def _about_ward(kind: str, title: str, mail_title: str, body: str, link: str, label: str, words: dict[str, str]) -> Message:

@@ -50,6 +50,7 @@ from .guardians import (
     Guardianship,
     GuardianshipBackwards,
     NotForCarers,
+    NotForWards,
     OfAge,
     OneGuardsTheOther,
     OwnGuardian,
@@ -74,7 +75,8 @@ __all__ = [
     "Acting", "AlreadyGuardian", "AmendPatient", "BirthDateImpossible", "Consent", "ConsentForm", "ConsentText",
     "ContactForm", "ContactPerson", "Coverage", "CoverageBackwards", "CoverageForm", "CoveragesOverlap", "Decision",
     "Demographics", "EndGuardianship", "Enrol", "Gender", "GuardianForm", "GuardianKind", "Guardianship",
-    "GuardianshipBackwards", "HeldRecord", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers", "NotMerged",
+    "GuardianshipBackwards", "HeldRecord", "HoldsOthers", "Match", "Merge", "MergeForm", "NoWayToCall", "NotForCarers",
+    "NotForWards", "NotMerged",
     "NothingToWithdraw", "OfAge", "OneGuardsTheOther", "OwnGuardian", "Patient", "PatientCard", "PatientRetired",
     "Patients", "Purpose", "RecordFull", "SameRecord", "TextHasChanged", "UnmergeForm", "VisitsCollide",
     "VisitsStillOpen",
@@ -228,8 +230,9 @@ class Patients(Imports, context="patients"):
         """Somebody stands for this patient: their account reaches the record, and books, moves and cancels visits for
         them. Both are told. What begins while the patient is a child ends by itself when they come of age."""
 
-    @post("/patients/{patient_id}/guardians/{guardianship_id}/end", allow={RECEPTION: ANY, ADMIN: ANY},
-          refuses=[NotFound])
+    @post("/patients/{patient_id}/guardians/{guardianship_id}/end", allow={PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY},
+          refuses=[NotFound, NotForWards])
     async def end_guardianship(self, caller: Caller, patient_id: UUID, guardianship_id: UUID, body: EndGuardianship,
                                if_match: int) -> Guardianship:
-        """It is over at once, and both are told. What has ended already stays as it is."""
+        """It is over at once, and both are told. What has ended already stays as it is. Patients of age end what a carer may
+        do for them; a carer does not, for a patient."""

@@ -42,7 +42,8 @@ class EndGuardianship(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class Guardianship(Struct, frozen=True, kw_only=True):
     """`valid_until`: the last day as it stands now; what was made for a child ends the day before they come of age.
-    `ended_at` is set once it is over. Why, and what was seen, is for the desk alone: others read empty words."""
+    `ended_at` is set once it is over. Why, and what was seen, is for the desk alone: others read empty words.
+    `yours_to_end`: who reads it is the patient, and a carer's access theirs to end."""
 
     id: UUID
     ward_id: UUID
@@ -60,6 +61,7 @@ class Guardianship(Struct, frozen=True, kw_only=True):
     ended_by: str
     end_reason: str
     version: int
+    yours_to_end: bool = False
 
 
 class Acting(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,12 @@ class AlreadyGuardian(Conflict):
 
 class OneGuardsTheOther(Conflict):
     """One of the two records is the other one's guardian. End that first; then merge."""
+
+
+class NotForWards(Refusal):
+    """Only a carer's access is the patient's own to end, once they are of age. The front desk ends any other, with papers."""
+
+    status = 403
 
 
 class NotForCarers(Refusal):

@@ -86,6 +86,15 @@ def agreed(form: GuardianForm, *, relation_id: UUID, ward: Patient, guardian: Pa
                     form.document.strip(), now, by, None, "", "", 1)
 
 
+def is_grown(one: Known, *, majority: int, today: date) -> bool:
+    return one.ward_born <= minors_birth(today, majority)
+
+
+def is_wards_to_end(one: Known, *, majority: int, today: date) -> bool:
+    """A carer's access rests on the consent of somebody of age."""
+    return one.kind is GuardianKind.CARER and is_grown(one, majority=majority, today=today)
+
+
 def last_day(one: Known, majority: int) -> date | None:
     if not one.of_child:
         return one.valid_until
@@ -102,11 +111,11 @@ def _day_before(born: date, years: int) -> date:
     return date.fromordinal(birthday.toordinal() - 1)
 
 
-def shown(one: Known, *, majority: int, in_full: bool) -> Guardianship:
+def shown(one: Known, *, majority: int, in_full: bool, yours_to_end: bool = False) -> Guardianship:
     """`in_full` for the desk: why it was made and ended, and what was seen."""
     return Guardianship(
         id=one.id, ward_id=one.ward_now, ward_name=one.ward_name, guardian_id=one.guardian_now,
         guardian_name=one.guardian_name, kind=one.kind, valid_from=one.valid_from, valid_until=last_day(one, majority),
         reason=one.reason if in_full else "", document=one.document if in_full else "", made_at=one.made_at,
         made_by=one.made_by, ended_at=one.ended_at, ended_by=one.ended_by,
-        end_reason=one.end_reason if in_full else "", version=one.version)
+        end_reason=one.end_reason if in_full else "", version=one.version, yours_to_end=yours_to_end)

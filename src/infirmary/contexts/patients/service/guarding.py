@@ -12,6 +12,7 @@ from infirmary.contexts.patients.contract import (
     GuardianForm,
     GuardianKind,
     Guardianship,
+    NotForWards,
     OwnGuardian,
 )
 from infirmary.contexts.patients.domain import guardians as rules
@@ -25,7 +26,7 @@ from infirmary.kernel.contract import Page
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.errors import FieldError, NotFound, StaleVersion
-from infirmary.language import service
+from infirmary.language import OWN, service
 
 from .base import Base, retried
 
@@ -57,7 +58,12 @@ class Guarding(Base):
         return [self._shown(caller, one) for one in {one.ward_now: one for one in found}.values()]
 
     def _shown(self, caller: Caller, one: Known) -> Guardianship:
-        return rules.shown(one, majority=self.majority, in_full=caller.unlimited)
+        ward = not caller.unlimited and caller.subjects.get(OWN.field) == one.ward_now
+        return rules.shown(one, majority=self.majority, in_full=caller.unlimited,
+                           yours_to_end=ward and one.ended_at is None and self._is_wards_to_end(one))
+
+    def _is_wards_to_end(self, one: Known) -> bool:
+        return rules.is_wards_to_end(one, majority=self.majority, today=self.today())
 
     @retried
     async def name_guardian(self, caller: Caller, patient_id: UUID, body: GuardianForm) -> Guardianship:
@@ -85,16 +91,21 @@ class Guarding(Base):
     @retried
     async def end_guardianship(self, caller: Caller, patient_id: UUID, guardianship_id: UUID, body: EndGuardianship,
                                if_match: int) -> Guardianship:
+        caller.must_reach(patient_id=patient_id)   # and who stands for them does not
         async with self.db.transaction() as tx:
             one = await self._known(tx, guardianship_id)
             if patient_id not in (one.ward_id, one.ward_now):
                 raise NotFound
+            by_ward = not caller.unlimited
+            if by_ward and not self._is_wards_to_end(one):
+                raise NotForWards
             if one.ended_at is None:
                 if if_match != one.version:
                     raise StaleVersion
                 # Two stand side by side where records were merged. What ends is that this one acts for that one.
                 for each in await tx.all(tables.BETWEEN, ward_id=one.ward_now, guardian_id=one.guardian_now):
-                    await self._end(tx, caller, each, body.reason.strip())
+                    if not by_ward or each.kind is one.kind:
+                        await self._end(tx, caller, each, body.reason.strip(), by_ward=by_ward)
                 one = await self._known(tx, guardianship_id)
             return tx.answer(self._shown(caller, one))
 
@@ -110,13 +121,15 @@ class Guarding(Base):
         async with self.db.transaction() as tx:
             await self._end(tx, ME, one, "", by_itself=True)
 
-    async def _end(self, tx: Transaction, caller: Caller, one: Known, reason: str, *, by_itself: bool = False) -> None:
+    async def _end(self, tx: Transaction, caller: Caller, one: Known, reason: str, *, by_itself: bool = False,
+                   by_ward: bool = False) -> None:
         relation = rules.Relation(**{name: getattr(one, name) for name in rules.Relation.__struct_fields__})
         ended = await RELATIONS.save(tx, structs.replace(
             relation, ended_at=self.clock.now(), ended_by="" if by_itself else caller.name, end_reason=reason))
         tx.emit(GuardianshipEnded(
             aggregate=ended.id, version=ended.version, ward_id=one.ward_now, ward_name=one.ward_name,
-            guardian_id=one.guardian_now, guardian_name=one.guardian_name, right=one.kind, by_itself=by_itself))
+            guardian_id=one.guardian_now, guardian_name=one.guardian_name, right=one.kind, by_itself=by_itself, by_ward=by_ward,
+            of_age=by_itself and one.of_child and rules.is_grown(one, majority=self.majority, today=self.today())))
         _audit(tx, caller, one, "ended")
 
     async def _known(self, reading: Reading, guardianship_id: UUID) -> Known:
