@@ -38,7 +38,8 @@ PAGES: dict[str, list[str]] = {
                   "/desk/series/{series_id}", "/desk/diaries/{doctor_id}", "/desk/waitlist", "/desk/leave",
                   "/desk/leave/{doctor_id}", "/desk/moves?doctor_id={doctor_id}&{days}", "/desk/moves/{plan_id}",
                   "/desk/moves/{plan_id}/visits/{planned}", "/desk/queue", "/desk/queue/new?patient_id={patient_id}",
-                  "/desk/queue/screens", "/notifications"],
+                  "/desk/queue/screens", "/desk/imports", "/desk/imports/{import_id}", "/desk/imports/{import_id}?ask=undo",
+                  "/desk/export", "/notifications"],
     "admin": ["/admin", "/admin?period=quarter", "/admin/departments", "/admin/departments/new",
               "/admin/departments/{department_id}", "/admin/doctors", "/admin/doctors/new", "/admin/doctors/{doctor_id}",
               "/admin/doctors/{doctor_id}?ask=end", "/admin/doctors/{doctor_id}/hours", "/admin/staff", "/admin/staff/new",
@@ -48,13 +49,16 @@ PAGES: dict[str, list[str]] = {
               "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],
 }
+TABLE = (b"given_name,family_name,birth_date,email\nEmma,Delgado Vega,2014-11-01,\nEmma,Vega,2014-11-01,\nAda,Moe,1980-01-02,\n"
+         b",Nobody,2099-01-01,none\n")
 PART, DATA, ONWARD = "a part of a page that is here", "no page: what a script or another program reads", "leads on"
 NONE = {   # addresses that are no page of their own, and why
     **dict.fromkeys(("/notifications/bell", "/doctor/queue", "/desk/find", "/desk/arrivals", "/desk/queue/line",
                      "/wall/{secret}/numbers", "/q/{secret}/now"), PART),
     **dict.fromkeys(("/notifications/stream", "/passkeys/options", "/visits/{visit_id}/calendar.ics", "/diary/stream",
                      "/visits/{visit_id}/video/stream", "/doctor/diary/events", "/doctor/diary/hours",
-                     "/desk/diaries/{doctor_id}/events", "/desk/diaries/{doctor_id}/hours"), DATA),
+                     "/desk/diaries/{doctor_id}/events", "/desk/diaries/{doctor_id}/hours", "/record/export",
+                     "/desk/patients/{patient_id}/export", "/desk/imports/{import_id}/to-mend.csv"), DATA),
     **dict.fromkeys(("/notifications/{notification_id}/open", "/auth/oidc/{provider}/start",
                      "/auth/oidc/{provider}/callback"), ONWARD),
     "/{anything:path}": "here as /nothing-here",
@@ -89,6 +93,11 @@ def examples(visitor: Visitor) -> dict[str, str]:
     token = office.ask("GET", "/queue", params={"department_id": department})["items"][-1]
     client = office.ask("POST", "/clients", data={"name": "Laboratory", "roles": ["auditor"]})["client"]
     visitor.sign_in("admin@demo.test")
+    page = visitor.open("/desk/imports")
+    page.set_input_files("input[type=file]", {"name": "people.csv", "mimeType": "text/csv", "buffer": TABLE})
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("heading", name="Nobody is registered yet").wait_for()
+    imported = page.url.rpartition("/")[2]
     mail = str(visitor.open("/admin/mail").locator(".in-rail a").first.get_attribute("href")).rpartition("/")[2]
     return {
         "patient_id": rosa, "other_id": office.patient("Emma Delgado"), "doctor_id": doctor, "department_id": department,
@@ -97,6 +106,7 @@ def examples(visitor: Visitor) -> dict[str, str]:
         "series_id": series["id"], "plan_id": plan["id"], "planned": plan["items"][0]["appointment_id"],
         "display": display["secret"], "place": office.ask("POST", f"/queue/tokens/{token['id']}/link")["secret"],
         "slot": quote(f"{night}|{free[-1]['starts_at']}"), "client_id": client["id"], "mail_id": mail,
+        "import_id": imported,
         "contact_id": office.ask("GET", f"/patients/{rosa}/contacts")[0]["id"],
         "coverage_id": office.ask("GET", f"/patients/{rosa}/coverages")[0]["id"],
         "staff_id": first("/staff"), "account_id": first("/accounts"),

@@ -23,6 +23,7 @@ from infirmary.web.pages import (
     doctor,
     guardians,
     hours,
+    imports,
     label,
     mail,
     merging,
@@ -87,14 +88,17 @@ MAY: dict[str, set[Role]] = {
     **dict.fromkeys(("/desk/series/new", "/desk/series/{series_id}", "/desk/series/{series_id}/move",
                      "/desk/series/{series_id}/cancel"), DESK),
     **dict.fromkeys(("/book/series", "/series/{series_id}", "/series/{series_id}/move", "/series/{series_id}/cancel"), PATIENTS),
+    **dict.fromkeys(("/desk/imports", "/desk/imports/{import_id}", "/desk/imports/{import_id}/{deed}",
+                     "/desk/imports/{import_id}/rows/{line}", "/desk/imports/{import_id}/to-mend.csv", "/desk/export"), PLANNERS),
+    "/desk/patients/{patient_id}/export": DESK, "/record/export": PATIENTS,
     "/admin/clients": ADMINS, "/admin/clients/new": ADMINS, "/admin/clients/{client_id}": ADMINS,
     "/admin/clients/revoke": ADMINS,
     "/audit": {ADMIN, AUDITOR},
 }
 MODULES = (accounts, admin, appoint, around, audit, clients, desk, desk_queue, desk_waitlist, diary, doctor, guardians, hours,
-           label, merging, moves, people, register, series, series_new, visits)
+           imports, label, merging, moves, people, register, series, series_new, visits)
 DECLARED = [one for pages in (*(module.pages for module in MODULES), mail.pages_of(NoMails())) for one in pages.paths]
-UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "series_id", "guardianship_id", "client_id", "token_id",
+UNKNOWN = ("mail_id", "contact_id", "coverage_id", "plan_id", "series_id", "guardianship_id", "client_id", "token_id", "import_id",
            "display_id")   # there is none in this hospital
 GETS = sorted({path for verb, path, _ in DECLARED if verb == "GET" and not path.endswith("/stream")})
 POSTS = sorted({path for verb, path, _ in DECLARED if verb == "POST"})
@@ -112,7 +116,7 @@ def address(path: str, hospital: Hospital) -> str:
     known: dict[str, Any] = {
         "visit_id": people.booked.id, "patient_id": people.rosa.id, "doctor_id": people.okafor.id,
         "staff_id": people.nurse.id, "department_id": people.general.id, "account_id": people.account.id,
-        "deed": "complete", "context": "audit", "other_id": people.lan.id,
+        "deed": "complete", "line": 2, "context": "audit", "other_id": people.lan.id,
         **dict.fromkeys((*UNKNOWN, "waiting_id", "leave_id", "delivery_id", "event_id", "session_id"), people.rosa.id)}
     asked = {"/book/series": f"?slot={people.okafor.id}|2027-03-03T09:00:00Z", **dict.fromkeys(
         ("/desk/book", "/desk/queue/new", "/desk/series/new"), f"?patient_id={people.rosa.id}"), **dict.fromkeys(

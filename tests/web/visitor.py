@@ -171,6 +171,15 @@ class Visitor:
         pairs = [*(fields.items() if isinstance(fields, dict) else fields or []), ("_csrf_token", self.seen.csrf)]
         return await self.ask("POST", path, pairs, htmx=htmx)
 
+    async def send_file(self, path: str, name: str, file_name: str, content: bytes) -> Answer:
+        """POST a form with a file and the token of the page last opened (RFC 7578)."""
+        assert self.seen
+        head = 'Content-Disposition: form-data; name="%s"'
+        parts = [head % "_csrf_token" + f"\r\n\r\n{self.seen.csrf}",
+                 head % name + f'; filename="{file_name}"\r\nContent-Type: text/csv\r\n\r\n']
+        body = b"--X\r\n" + "\r\n--X\r\n".join(parts).encode() + content + b"\r\n--X--\r\n"
+        return await self.ask("POST", path, body=body, media=b"multipart/form-data; boundary=X")
+
     async def submit(self, form: Form, press: str = "", **changed: str) -> Answer:
         """A form as it stands, with some fields changed, by the button that says `press`."""
         button = next((name, value) for name, value, says in form.buttons if press in says) if press else ("", "")
@@ -179,11 +188,12 @@ class Visitor:
         return await self.ask("POST", form.action, [*pairs, *([button] if button[0] else [])])
 
     async def ask(self, method: str, path: str, fields: list[tuple[str, str]] | None = None, *,
-                  htmx: bool = False, if_none_match: str = "") -> Answer:
-        parts, body = urlsplit(path), urlencode(fields or []).encode()
+                  htmx: bool = False, if_none_match: str = "", body: bytes | None = None,
+                  media: bytes = b"application/x-www-form-urlencoded") -> Answer:
+        parts, body = urlsplit(path), urlencode(fields or []).encode() if body is None else body
         headers = [(b"host", b"127.0.0.1"), (b"cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()).encode())]
         if method == "POST":
-            headers += [(b"content-type", b"application/x-www-form-urlencoded"),
+            headers += [(b"content-type", media),
                         (b"content-length", str(len(body)).encode())]
         if htmx:
             headers.append((b"hx-request", b"true"))

@@ -286,7 +286,7 @@ def respond(operation: Operation, answer: Any, request: Request[Any, Any, Any]) 
             "Cache-Control": "no-store", "X-Accel-Buffering": "no"}).to_asgi_response(None, request)
     media = f"{operation.media}; charset=utf-8" if operation.media.startswith("text/") else operation.media
     if isinstance(answer, Download):
-        return StreamResponse(answer.chunks, media_type=media, headers={
+        return StreamResponse(answer.chunks, media_type=operation.media, headers={   # it adds the charset itself
             "Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{answer.name}"',
         }).to_asgi_response(None, request)
     if isinstance(answer, File):

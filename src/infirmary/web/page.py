@@ -16,9 +16,10 @@ import msgspec
 import structlog
 from jinja2 import Environment
 from litestar import Request, Response
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, UploadFile
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream as StreamResponse
+from litestar.types import Empty
 
 from infirmary.contexts.identity.contract import Identity, TokenRequest, Tokens
 from infirmary.contexts.notifications.contract import Notifications
@@ -26,14 +27,21 @@ from infirmary.kernel.access import NOBODY, Caller
 from infirmary.kernel.binding import fault, malformed
 from infirmary.kernel.clock import Clock
 from infirmary.kernel.context import Ask
-from infirmary.kernel.contract import Contract
-from infirmary.kernel.errors import FieldError, Malformed, NotFound, NotSignedIn, Refusal, RoleMayNot, Unavailable
+from infirmary.kernel.contract import Contract, Download
+from infirmary.kernel.errors import (
+    NotFound,
+    NotSignedIn,
+    Refusal,
+    RoleMayNot,
+    Unavailable,
+)
 from infirmary.kernel.request import current
 from infirmary.language import PATIENT, Role
 from infirmary.settings import Settings
 
 from . import menu
 from .i18n import Language, language_of
+from .sent import sent
 from .whom import ABOUT_SOMEBODY, Whom, choose
 
 C = TypeVar("C", bound=Contract)
@@ -41,6 +49,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 log = structlog.get_logger()
 REFRESH_COOKIE_DAYS = 30
+AROUND_FILE = 1 << 16   # bytes of a form beside the file that it brings
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Page:
     caller: Caller = NOBODY
     form: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)   # fields of the form that may be named many times
+    files: dict[str, UploadFile] = field(default_factory=dict)   # those that came with it
     cookies: list[Cookie] = field(default_factory=list)
     whom: Whom | None = None   # whose visits and record a patient's pages are about: their own, or those of a ward
     wards: list[Whom] = field(default_factory=list)
@@ -206,6 +216,13 @@ class Page:
             response.set_cookie(cookie)
         return response
 
+    def download(self, file: Download) -> StreamResponse:
+        response = StreamResponse(file.chunks, media_type="text/csv", headers={
+            "Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{file.name}"'})
+        for cookie in self.cookies:
+            response.set_cookie(cookie)
+        return response
+
     def json(self, value: Any, *, status: int = 200) -> Response[bytes]:
         return self._finish(Response(msgspec.json.encode(value), status_code=status, media_type="application/json"))
 
@@ -290,6 +307,7 @@ class Pages:
     def __init__(self) -> None:
         self._declared: list[tuple[str, str, frozenset[Role] | None, Handler]] = []
         self._background: set[str] = set()
+        self._with_file: set[str] = set()
 
     def get(self, path: str, *, roles: Collection[Role] | None = None, background: bool = False,
             ) -> Callable[[Handler], Handler]:
@@ -298,7 +316,11 @@ class Pages:
             self._background.add(path)
         return self._declare("GET", path, roles)
 
-    def post(self, path: str, *, roles: Collection[Role] | None = None) -> Callable[[Handler], Handler]:
+    def post(self, path: str, *, roles: Collection[Role] | None = None, with_file: bool = False,
+             ) -> Callable[[Handler], Handler]:
+        """`with_file`: the form may bring files, and be as large as a table of people may be."""
+        if with_file:
+            self._with_file.add(path)
         return self._declare("POST", path, roles)
 
     def _declare(self, verb: str, path: str, roles: Collection[Role] | None) -> Callable[[Handler], Handler]:
@@ -313,17 +335,21 @@ class Pages:
         return [(verb, path, roles) for verb, path, roles, _ in self._declared]
 
     def handlers(self, site: Site) -> list[HTTPRouteHandler]:
-        return [_route(site, *declared, background=declared[1] in self._background) for declared in self._declared]
+        return [_route(site, *declared, background=declared[1] in self._background, with_file=declared[1] in self._with_file)
+                for declared in self._declared]
 
 
 def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, handler: Handler, *,
-           background: bool) -> HTTPRouteHandler:
+           background: bool, with_file: bool) -> HTTPRouteHandler:
     async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
         page = Page(site, request)
         try:
             await page.recognise(background=background)
             if verb == "POST":
-                await _read_form(page)
+                pairs, page.files = await sent(request)
+                page.form = dict(pairs)
+                for name, value in pairs:
+                    page.lists.setdefault(name, []).append(value)
                 page.check_csrf()
             if roles is not None and not roles & page.caller.roles:
                 if page.caller.account_id is None:
@@ -343,19 +369,9 @@ def _route(site: Site, verb: str, path: str, roles: frozenset[Role] | None, hand
 
     answer.__name__ = f"page_{handler.__name__}"
     typed = re.sub(r"{(\w+)}", r"{\1:str}", path)
-    return HTTPRouteHandler(typed, http_method=verb, include_in_schema=False)(answer)   # type: ignore[arg-type]
-
-
-async def _read_form(page: Page) -> None:
-    try:
-        pairs = parse_qsl((await page.request.body()).decode(), keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError as error:
-        raise Malformed from error
-    if any("\0" in text for pair in pairs for text in pair):
-        raise Malformed(errors=[FieldError("", "Leave out the character U+0000.")])
-    page.form = dict(pairs)
-    for name, value in pairs:
-        page.lists.setdefault(name, []).append(value)
+    size = site.settings.imports.most_bytes + AROUND_FILE if with_file else Empty
+    return HTTPRouteHandler(typed, http_method=verb, include_in_schema=False,   # type: ignore[arg-type]
+                            request_max_body_size=size)(answer)
 
 
 async def show_refusal(page: Page, refusal: Refusal) -> Response[Any]:

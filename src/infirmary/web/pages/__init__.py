@@ -24,6 +24,7 @@ from . import (
     feedback,
     guardians,
     hours,
+    imports,
     label,
     merging,
     moves,
@@ -46,6 +47,7 @@ PAGES: tuple[Pages, ...] = (
     calendar_feed.pages, wall.pages,                                               # who holds a link
     video.pages, feedback.pages,                                                   # the two of a visit
     doctor.pages, diary.pages, hours.pages, moves.pages,                           # doctors
-    desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,   # the front desk
+    desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,
+    imports.pages,   # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages, series_new.pages, series.pages, desk_queue.pages,
     admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit
