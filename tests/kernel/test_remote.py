@@ -15,9 +15,9 @@ import pytest_asyncio
 from infirmary.kernel import request
 from infirmary.kernel.access import ANY, ANYONE, NOBODY, Caller
 from infirmary.kernel.binding import Routes
-from infirmary.kernel.contract import Contract, Done, Stream, get
+from infirmary.kernel.contract import Contract, Done, Download, Stream, Upload, get, post
 from infirmary.kernel.database.db import Database
-from infirmary.kernel.errors import NotFound, Unavailable
+from infirmary.kernel.errors import NotFound, TooLarge, Unavailable
 from infirmary.kernel.http import build_app
 from infirmary.kernel.remote import DEADLINE, over_http
 from tests.serving import serving
@@ -141,6 +141,51 @@ async def test_a_stream_comes_as_it_happens_and_a_refusal_before_it(db: Database
         assert arrived[-1][0] - arrived[0][0] >= .08
         with pytest.raises(NotFound):
             await client.news(NOBODY, "nothing")
+
+
+class Copies(Contract, context="copies"):
+    @post("/copies", allow={ANYONE: ANY}, takes="text/csv", media="text/csv", refuses=[TooLarge])
+    async def copy(self, caller: Caller, body: Upload, breaks_off: bool = False) -> Download:
+        """The file, in capital letters."""
+
+
+class Copier(Copies):
+    async def copy(self, caller: Caller, body: Upload, breaks_off: bool = False) -> Download:
+        taken = [chunk async for chunk in body.chunks]
+        if sum(map(len, taken)) > 3_000_000:
+            raise TooLarge
+
+        async def copied() -> AsyncIterator[bytes]:
+            for chunk in taken:
+                yield chunk.upper()
+                if breaks_off:
+                    raise ConnectionError
+
+        return Download("copy.csv", copied())
+
+
+def a_file(pieces: int) -> Upload:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(pieces):
+            yield b"a,b\n" * 5_000
+    return Upload(chunks())
+
+
+async def test_files_go_both_ways_in_pieces_and_half_of_one_is_no_file(db: Database) -> None:
+    async with serving(build_app(Routes(Copies, Copier(), db, authenticate).handlers)) as base, aiohttp.ClientSession() as http:
+        client = over_http(Copies, lambda: [base], http)
+        download = await client.copy(NOBODY, a_file(100))   # twice as large as a JSON body may be
+        assert download.name == "copy.csv"
+        assert b"".join([chunk async for chunk in download.chunks]) == b"A,B\n" * 500_000
+        with pytest.raises(TooLarge):
+            await client.copy(NOBODY, a_file(200))
+        broken = await client.copy(NOBODY, a_file(50), breaks_off=True)
+        with pytest.raises(aiohttp.ClientError):
+            _ = [chunk async for chunk in broken.chunks]
+        async with http.post(base + "/api/v1/copies", data=b"a,b\n", headers={"Content-Type": "text/csv"}) as reply:
+            assert (reply.status, reply.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        async with http.post(base + "/api/v1/copies", json={}) as reply:
+            assert reply.status == 415
 
 
 class Where(Contract, context="where"):
