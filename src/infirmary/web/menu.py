@@ -48,7 +48,7 @@ TABS: dict[Role, list[Tab]] = {
             Tab("/desk/waitlist", "hourglass", N_("Waitlist"))],
     ADMIN: [Tab("/admin", "chart-bar", N_("Hospital")), Tab("/desk/visits", "calendar", N_("Visits")),
             Tab("/admin/departments", "building-hospital", N_("Departments")), Tab("/admin/doctors", "stethoscope", N_("Doctors")),
-            Tab("/desk/leave", "beach", N_("Leave")),
+            Tab("/admin/resources", "bed", N_("Rooms")), Tab("/desk/leave", "beach", N_("Leave")),
             Tab("/admin/staff", "users", N_("Staff")), Tab("/admin/accounts", "key", N_("Accounts")),
             Tab("/desk", "door-enter", N_("Front desk")), Tab("/desk/queue", "list-numbers", N_("Queue")),
             Tab("/desk/imports", "table-import", N_("Import")),

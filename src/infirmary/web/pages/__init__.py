@@ -32,6 +32,7 @@ from . import (
     patient,
     people,
     register,
+    resources,
     security,
     series,
     series_new,
@@ -50,4 +51,4 @@ PAGES: tuple[Pages, ...] = (
     desk.pages, register.pages, around.pages, merging.pages, guardians.pages, label.pages,
     imports.pages,   # the front desk
     appoint.pages, visits.pages, desk_waitlist.pages, series_new.pages, series.pages, desk_queue.pages,
-    admin.pages, people.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit
+    admin.pages, people.pages, resources.pages, accounts.pages, clients.pages, audit.pages)                        # administration, audit

@@ -111,7 +111,7 @@ async def events(page: Page) -> Response[Any]:
     if end <= start:
         return page.json([])
     visits, slots, leaves = await _between(page, start, end)
-    return page.json([*(_visit(page, of, one) for one in visits), *(_break(page, one) for one in visits if _is_kept(one)),
+    return page.json([*(_visit(page, of, one) for one in visits), *(_break(page, one) for one in visits if _is_kept(of, one)),
                       *(_free(page, of, one) for one in slots), *(_away(page, of, one, start, end) for one in leaves)])
 
 
@@ -147,15 +147,18 @@ def _visit(page: Page, of: Whose, one: Appointment) -> dict[str, Any]:
     (tone, icon), over = SHOWN[one.status], overbooked(one, page.language.gettext)
     words = {Status.REQUESTED: "Requested", Status.BOOKED: "Booked", Status.CHECKED_IN: "Checked in",
              Status.IN_PROGRESS: "With doctor", Status.COMPLETED: "Completed", Status.NO_SHOW: "No-show"}
-    return {"id": str(one.id), "title": one.patient_name, "start": _wall(page, one.starts_at),
+    others = [other.name for other in one.participants if other.id != of.doctor_id]
+    takes_part = [] if one.doctor_id == of.doctor_id else [one.doctor_name]
+    return {"id": str(one.id), "title": " · ".join([one.patient_name, *takes_part, *others]), "start": _wall(page, one.starts_at),
             "end": _wall(page, one.ends_at), "url": f"{of.visits}/{one.id}", "tone": tone, "icon": icon,
             "word": ", ".join([page.language.gettext(words[one.status]), *([over] if over else [])]),
             **({"over": True} if over else {}), "version": one.version,
-            "editable": one.status in MOVABLE}
+            "editable": one.status in MOVABLE and (not of.own or not takes_part)}
 
 
-def _is_kept(one: Appointment) -> bool:
-    return one.buffer_minutes > 0 and one.status is not Status.NO_SHOW
+def _is_kept(of: Whose, one: Appointment) -> bool:
+    """The break after a visit is its doctor's."""
+    return one.doctor_id == of.doctor_id and one.buffer_minutes > 0 and one.status is not Status.NO_SHOW
 
 
 def _break(page: Page, one: Appointment) -> dict[str, Any]:

@@ -134,11 +134,13 @@ async def _desk(page: Page, queue: Queue, one: Appointment | None, *, show: str,
             _patient(page, one), page.ask(Appointments).steps(page.caller, one.id),
             _others(page, one, to=one.starts_at, newest_first=True),
             _others(page, one, from_=one.starts_at + timedelta(seconds=1)))
+        own = one.doctor_id == own_id(page.caller)
         history = [{"at": page.local(step.at), "text": step_text(step, before, page.language.gettext), "by": step.by}
                    for before, step in zip([None, *steps], steps, strict=False)]
         context = {"patient": patient, "history": history[::-1], "past": past[:PAST],
                    "coming": [other for other in coming if other.status in LIVE],
-                   "deeds": deeds.open_to(page, one), "join_href": video_href(one, page.now),
+                   "own": own, "may_change": own and one.status in LIVE,
+                   "deeds": deeds.open_to(page, one) if own else [], "join_href": video_href(one, page.now) if own else "",
                    "since": _minutes(page, one.changed_at)}
     return await page.render("doctor/today.html", status=status, here=TODAY, queue=queue, visit=one, show=show,
                              chosen=str(one.id) if one else "", ask=ask, refusal=refusal, errors=errors or {}, **context)

@@ -15,7 +15,7 @@ from infirmary.contexts.staff.contract import Doctor, Staff
 from infirmary.kernel.errors import Malformed, NotFound, Refusal
 from infirmary.web import deeds, forms
 from infirmary.web.page import Page, Pages
-from infirmary.web.shown import overbooked, step_text
+from infirmary.web.shown import LIVE, overbooked, step_text
 from infirmary.web.typed import a_day, an_id
 
 from .desk import ROLES, search
@@ -107,7 +107,7 @@ async def show_visit(page: Page, *, ask: str = "", refusal: Refusal | None = Non
     return await page.render(
         "desk/visit.html", status=refusal.status if refusal else 200, here=VISITS, search=search(page), visit=one,
         history=history[::-1], over=overbooked(one, page.language.gettext), patient=await _patient(page, one),
-        deeds=deeds.open_to(page, one),
+        deeds=deeds.open_to(page, one), may_change=one.status in LIVE,
         ask=ask or page.query.get("ask", ""),
         back=forms.back(page, ""), errors=errors,
         refusal=await deeds.why_not(page, refusal, one) if refusal and not errors else None)

@@ -9,4 +9,4 @@ down_revision = "0036"
 
 
 def upgrade() -> None:
-    add_column("appointment", sa.Column("participants", Json(), nullable=False, server_default="[]"))
+    add_column("appointment", sa.Column("participants", Json(), nullable=False, server_default=sa.text("('[]')")))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
 
@@ -88,7 +89,8 @@ appointment = Table(
     Column("lane", Integer, nullable=False, server_default="0"),
     Column("overbooked", EnumText(Overbooking)),
     Column("series_id", Id),
-    Column("participants", Json(tuple[Participant, ...]), nullable=False, server_default="[]"),
+    Column("participants", Json(tuple[Participant, ...]), nullable=False,
+           server_default=text("('[]')")),   # in brackets, for MySQL
     Index("appointment_of_series", "series_id"),
     Index("appointment_of_doctor", "doctor_id", "starts_at", "id"),
     Index("appointment_of_patient", "patient_id", "starts_at", "id"),
