@@ -23,6 +23,7 @@ from infirmary.contexts.appointments.contract import (
     Slot,
     TimeIsTaken,
 )
+from infirmary.contexts.appointments.contract.participants import MOST_PARTICIPANTS
 from infirmary.contexts.patients.contract import Patient, Patients
 from infirmary.contexts.staff.contract import Staff
 from infirmary.kernel.errors import FieldError, Malformed, NotFound, Refusal, StaleVersion
@@ -117,7 +118,8 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
                                  wish.visit.doctor_id if wish.visit else None)
     who = next((one for one in openings if one.doctor_id == chosen), None)
 
-    kept = {name: value for name, value in (("visit", str(an_id(asked.get("visit", "")) or "")),
+    also = _also(page, wish)
+    kept = {name: value for name, value in (("also", "" if wish.visit else ",".join(map(str, also))), ("visit", str(an_id(asked.get("visit", "")) or "")),
                                             ("back", forms.own(asked.get("back", "")))) if value}
 
     def address(**changes: Any) -> str:
@@ -126,11 +128,11 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
             whose["doctor_id"] = asked["doctor_id"]
         return wish.path + "?" + urlencode({**whose, **kept, **changes})
 
-    when = await _fortnight(page, asked, who, address) if who else {}
+    when = await _fortnight(page, asked, who, address, also) if who else {}
     return await page.render(
         "desk/book.html", status=status, here=wish.here, wish=wish, patient=patient, q=q, who=who, refusal=refusal,
         offered=offered or [], overbooking=OVERBOOKING if overbooking else {}, values=values or _first_values(asked, when),
-        kept=kept, errors=errors or {}, address=address,
+        kept=kept, errors=errors or {}, address=address, needed=await _needed(page, wish, who, openings, also),
         openings=[(one, address(doctor_id=one.doctor_id, q=q) if q else address(doctor_id=one.doctor_id))
                   for one in openings if _fits(one, q)], key=str(uuid4()), **when)
 
@@ -156,8 +158,29 @@ async def _patient(page: Page, wish: Wish) -> Patient | None:
         return None
 
 
-async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any) -> dict[str, Any]:
-    """The chosen day with its free times, and the days around it."""
+def _also(page: Page, wish: Wish) -> list[UUID]:
+    """Who and what is to take part: as chosen, or as it is on the visit that is moved."""
+    if wish.visit:
+        return [one.id for one in wish.visit.participants]
+    given = [*page.request.query_params.getall("also", []), page.form.get("also", "")]
+    ids = [key for text in ",".join(given).split(",") if (key := an_id(text))]
+    return list(dict.fromkeys(ids))[:MOST_PARTICIPANTS]
+
+
+async def _needed(page: Page, wish: Wish, who: Opening | None, openings: list[Opening], also: list[UUID],
+                  ) -> list[tuple[UUID, str, bool]]:
+    """What a new visit can be given besides its doctor, near ones first; colleagues by the desk alone."""
+    if who is None or wish.visit:
+        return []
+    things = (await page.ask(Appointments).resources(page.caller, active=True)).items
+    things.sort(key=lambda one: one.department_id not in (who.department_id, None))
+    colleagues = [] if wish.own_doctor else [one for one in openings if one.doctor_id != who.doctor_id]
+    return [(key, name, key in also) for key, name in (*((one.id, one.name) for one in things),
+                                                       *((one.doctor_id, one.doctor_name) for one in colleagues))]
+
+
+async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any, also: list[UUID]) -> dict[str, Any]:
+    """The chosen day with its free times, and the days around it; free for all who take part."""
     since = a_day(asked.get("from", ""))
     soonest = max(page.local(who.next.starts_at).date() if who.next else page.today, since or page.today)
     later = int(asked["in"]) if asked.get("in", "").isdecimal() and len(asked["in"]) < 4 else None
@@ -165,7 +188,7 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
     first = monday(since or wanted)
     start = datetime.combine(first, time(), page.settings.hospital.tz)
     slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS),
-                                                doctor_id=who.doctor_id)).items
+                                                doctor_id=who.doctor_id, with_=",".join(map(str, also)))).items
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
@@ -235,6 +258,7 @@ async def book(page: Page) -> Response[Any]:
             made = await page.ask(Appointments).book(page.caller, BookAppointment(
                 patient_id=wish.patient_id, doctor_id=doctor_id, starts_at=at, minutes=minutes,
                 reason=page.form.get("reason", "").strip()[:500], overbook=_overbook(page),
+                participants=_also(page, wish) or None,
                 mode=Mode.VIDEO if page.form.get("mode") == "video" else Mode.IN_PERSON))
     except NotFound:
         raise

@@ -111,7 +111,8 @@ async def _times(page: Page, *, doctor_id: UUID | None, department_id: UUID | No
     start = datetime(first.year, first.month, first.day, tzinfo=page.settings.hospital.tz)
     about = {"doctor_id": doctor_id} if doctor_id else {"department_id": department_id}
     slots = (await page.ask(Appointments).slots_for(page.caller, page.patient_id, from_=start,
-                                                    to=start + timedelta(days=DAYS), **about)).items
+                                                    to=start + timedelta(days=DAYS),
+                                                    with_=moving["with_"] if moving else "", **about)).items
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)
@@ -276,7 +277,8 @@ async def _move_times(page: Page, *, status: int = 200, refusal: Told | None = N
     if not now.move_href:
         return await show_visit(page, one.id)
     return await _times(page, doctor_id=one.doctor_id, department_id=None, status=status, refusal=refusal,
-                        moving={"id": one.id, "starts_at": now.starts_at, "move_href": now.move_href})
+                        moving={"id": one.id, "starts_at": now.starts_at, "move_href": now.move_href,
+                                "with_": ",".join(str(other.id) for other in one.participants)})
 
 
 @pages.post("/visits/{visit_id}/move", roles=[PATIENT])

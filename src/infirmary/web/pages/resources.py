@@ -10,6 +10,7 @@ from litestar import Response
 from msgspec import UNSET, Struct
 
 from infirmary.contexts.appointments.contract import Appointment, Appointments, ParticipantKind
+from infirmary.contexts.appointments.contract.participants import MOST_PARTICIPANTS
 from infirmary.contexts.appointments.contract.resources import (
     AmendResource,
     Candidate,
@@ -193,7 +194,7 @@ async def set_participants(page: Page) -> Response[Any]:
     _ = page.language.gettext
     chosen = [key for text in page.lists.get("participants", []) if (key := an_id(text))]
     try:
-        if len(chosen) > 8:
+        if len(chosen) > MOST_PARTICIPANTS:
             raise Malformed(errors=[FieldError("participants", "Choose eight at most.")])
         one = await page.ask(Appointments).set_participants(
             page.caller, page.id("visit_id"), SetParticipants(participants=chosen), forms.version(page))
