@@ -20,6 +20,7 @@ PAGES: dict[str, list[str]] = {
                 "/record/contacts/{contact_id}", "/notifications", "/profile", "/calendar-feed", "/password", "/security",
                 "/security/phone"],
     "doctor": ["/doctor/today", "/doctor/visits/{coming}", "/doctor/visits/{requested}?ask=decline", "/doctor/visits/{coming}/move",
+               "/doctor/visits/{coming}/participants",
                "/doctor/book", "/doctor/book?patient_id={patient_id}", "/doctor/diary", "/doctor/diary?view=list",
                "/doctor/hours", "/doctor/moves?{days}", "/doctor/moves/{plan_id}",
                "/doctor/moves/{plan_id}/visits/{planned}", "/doctor/feedback", "/visits/{video}/video",
@@ -32,6 +33,7 @@ PAGES: dict[str, list[str]] = {
                   "/desk/patients/{patient_id}/merge?other={other_id}",
                   "/desk/patients/{patient_id}/guardians/new?q=delgado", "/desk/visits", "/desk/visits/overlapping", "/desk/visits?day=&status=requested",
                   "/desk/visits/{coming}", "/desk/visits/{coming}?ask=cancel", "/desk/visits/{coming}/move",
+                  "/desk/visits/{coming}/participants", "/desk/resources/{resource_id}",
                   "/desk/book?patient_id={patient_id}", "/desk/book?patient_id={patient_id}&doctor_id={night}",
                   "/desk/series/new?patient_id={patient_id}",
                   "/desk/series/new?patient_id={patient_id}&doctor_id={doctor_id}&{first}&frequency=weekly&count=4",
@@ -45,7 +47,8 @@ PAGES: dict[str, list[str]] = {
               "/admin/doctors/{doctor_id}?ask=end", "/admin/doctors/{doctor_id}/hours", "/admin/staff", "/admin/staff/new",
               "/admin/staff/{staff_id}", "/admin/accounts", "/admin/accounts/new", "/admin/accounts/{account_id}",
               "/admin/accounts/{account_id}?ask=disable", "/admin/clients", "/admin/clients/new",
-              "/admin/clients/{client_id}", "/admin/deliveries", "/admin/feedback", "/admin/mail", "/admin/mail/{mail_id}",
+              "/admin/clients/{client_id}", "/admin/resources", "/admin/resources/new", "/admin/resources/{resource_id}",
+              "/admin/deliveries", "/admin/feedback", "/admin/mail", "/admin/mail/{mail_id}",
               "/admin/system", "/desk/visits"],
     "auditor": ["/audit", "/audit?action=appointment."],
 }
@@ -109,6 +112,6 @@ def examples(visitor: Visitor) -> dict[str, str]:
         "import_id": imported,
         "contact_id": office.ask("GET", f"/patients/{rosa}/contacts")[0]["id"],
         "coverage_id": office.ask("GET", f"/patients/{rosa}/coverages")[0]["id"],
-        "staff_id": first("/staff"), "account_id": first("/accounts"),
+        "staff_id": first("/staff"), "resource_id": first("/resources"), "account_id": first("/accounts"),
         "days": urlencode({"from": soon(days=5), "to": soon(days=6)}),
         "first": urlencode({"day": soon(days=2)[:10], "time": "9:20"})}

@@ -59,6 +59,8 @@ async def test_the_desk_puts_a_colleague_and_a_room_on_a_visit_and_sees_what_is_
     await desk.submit(late, participants=str(room.id))
     shown = await desk.open(f"/desk/visits/{visit.id}")
     assert "Also there Procedure room Change" in shown.words
+    assert "Changed" in shown.words
+    assert "Accepted" not in shown.words
     assert "Somebody changed this visit" in (await desk.submit(late, participants=str(other.id))).words
     assert "not free then" not in (await desk.open(f"/desk/visits/{elsewhere.id}/participants")).words
     day = await desk.open(f"/desk/resources/{room.id}?day={NINE.date()}")

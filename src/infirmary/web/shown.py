@@ -142,6 +142,8 @@ def step_text(step: Step, before: Step | None, _: Words) -> str:
     """One line of a visit's history."""
     if before is not None and step.starts_at != before.starts_at:
         return _("Moved")
+    if before is not None and step.status is before.status:   # its doctor, its length, or who takes part
+        return _("Changed")
     words = {Status.REQUESTED: _("Asked for"), Status.BOOKED: _("Booked") if before is None else _("Accepted"),
              Status.CHECKED_IN: _("Checked in"), Status.IN_PROGRESS: _("Started"), Status.COMPLETED: _("Completed"),
              Status.DECLINED: _("Declined"), Status.CANCELLED: _("Cancelled"), Status.NO_SHOW: _("Did not come")}

@@ -59,7 +59,7 @@ async def diary(page: Page) -> Response[Any]:
         page.ask(Staff).hours(page.caller, of.doctor_id), page.ask(Staff).doctor(page.caller, of.doctor_id))
     return await page.render(
         "doctor/diary.html", here=DIARY if of.own else of.visits, search=None if of.own else search(page), of=of,
-        doctor=doctor, requests=requests.items if of.own else [], day=day,
+        doctor=doctor, requests=[one for one in requests.items if one.doctor_id == of.doctor_id] if of.own else [], day=day,
         slot=f"00:{min(hours.visit_minutes or 20, 30):02}")
 
 

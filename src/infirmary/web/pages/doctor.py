@@ -77,7 +77,7 @@ async def queue_of(page: Page) -> Queue:
     over = [row for status in (Status.COMPLETED, Status.NO_SHOW, Status.CANCELLED) for row in of[status]]
     late = of[Status.CHECKED_IN][0].late if of[Status.CHECKED_IN] else 0
     return Queue(of[Status.IN_PROGRESS], of[Status.CHECKED_IN], of[Status.BOOKED],
-                 [Waiting(one) for one in requested.items], sorted(over, key=lambda row: row.visit.starts_at), late, line)
+                 [Waiting(one) for one in requested.items if one.doctor_id == mine], sorted(over, key=lambda row: row.visit.starts_at), late, line)
 
 
 async def _line(page: Page, doctor_id: UUID) -> Line | None:
