@@ -40,7 +40,7 @@ def demo_hospital(folder: Path, **more: str) -> Iterator[str]:
                                env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     base = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 240
         while True:
             try:
                 urllib.request.urlopen(base + "/health/ready", timeout=2).close()
