@@ -9,6 +9,7 @@ import base64
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from inspect import Parameter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -43,6 +44,7 @@ from .errors import (
     VersionMissing,
 )
 from .request import current
+from .stream import while_allowed
 
 log = structlog.get_logger()
 Method = Callable[..., Awaitable[Any]]
@@ -71,6 +73,8 @@ class Routes:
                 key = self._key(request, operation, caller)
                 answer = (await ask_service(operation, method, caller, **given) if key is None else
                           await ask_once(self._db, key, operation, method, caller, given))
+                if isinstance(answer, Stream) and caller.token:   # a sign-in that ends, ends what it listens to
+                    answer = Stream(while_allowed(answer.chunks, partial(self._authenticate, caller.token)))
                 return respond(operation, answer, request)
             except Refusal as refusal:
                 await self._remember_denial(operation, caller, refusal)

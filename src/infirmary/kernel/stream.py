@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 
 from .database.errors import DatabaseError
+from .errors import Refusal
 
 T = TypeVar("T")
 
@@ -36,6 +37,27 @@ async def changes(look: Callable[[], Awaitable[T]], tell: Callable[[T | None, T]
             async with asyncio.timeout(looks_every or LOOKS_EVERY):
                 await woken.wait()
         woken.clear()   # before looking: what is written meanwhile is seen the next time
+
+
+async def while_allowed(chunks: AsyncIterator[bytes], check: Callable[[], object]) -> AsyncIterator[bytes]:
+    """These, until `check` refuses; it is asked with each of them, and while nothing is said every few seconds."""
+    awaited: asyncio.Future[bytes] | None = None
+    try:
+        while True:
+            awaited = awaited or asyncio.ensure_future(anext(chunks))
+            done, _ = await asyncio.wait({awaited}, timeout=LOOKS_EVERY)
+            check()
+            if done:
+                yield awaited.result()
+                awaited = None
+    except (StopAsyncIteration, Refusal):
+        return
+    finally:
+        if awaited is not None:
+            awaited.cancel()
+            await asyncio.gather(awaited, return_exceptions=True)
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def event(name: str, data: dict[str, object]) -> bytes:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -36,6 +37,7 @@ from infirmary.kernel.errors import (
     Unavailable,
 )
 from infirmary.kernel.request import current
+from infirmary.kernel.stream import while_allowed
 from infirmary.language import PATIENT, Role
 from infirmary.settings import Settings
 
@@ -210,6 +212,8 @@ class Page:
     def stream(self, chunks: AsyncIterator[bytes]) -> StreamResponse:
         """Events as they happen. A token that was renewed for this goes along, or the next one to renew it is taken for
         a thief."""
+        if self.caller.token:
+            chunks = while_allowed(chunks, partial(self.site.verify, self.caller.token))
         response = StreamResponse(chunks, media_type="text/event-stream",
                                   headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         for cookie in self.cookies:

@@ -261,12 +261,27 @@ class TestWatching:
         with pytest.raises(EnteredElsewhere):
             await clinic.ask.send_signal(patient, visit.id, Signal(client=first, to=new_id(), data="{}"))
 
-    async def test_whoever_watches_a_visit_that_is_given_to_another_doctor_hears_no_more(self, clinic: Clinic):
+    async def test_whoever_watches_a_visit_that_is_given_to_another_doctor_hears_no_more(
+            self, clinic: Clinic, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(service, "RENEWS_EVERY", .01)
         visit, _, doctor = await a_video_visit(clinic)
         hears = await watch(clinic, doctor, visit, await enter(clinic, doctor, visit))
         await hears("room")
         await clinic.ask.reschedule(reception, visit.id, RescheduleAppointment(
             starts_at=at(9), doctor_id=await clinic.doctor()))
+        with pytest.raises(AssertionError, match="ended"):
+            await hears("never")
+
+    async def test_a_guardian_whose_right_has_ended_hears_no_more(self, clinic: Clinic, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(service, "RENEWS_EVERY", .01)
+        visit, _, doctor = await a_video_visit(clinic)
+        guardian = new_id()
+        clinic.register.guardians[visit.patient_id] = guardian
+        hears = await watch(clinic, as_patient(guardian), visit, await enter(clinic, as_patient(guardian), visit))
+        assert (await hears("room"))["patient_there"]
+        await clinic.ask.start(doctor, visit.id)
+        assert (await hears("room"))["state"] == "open"
+        clinic.register.guardians.clear()
         with pytest.raises(AssertionError, match="ended"):
             await hears("never")
 

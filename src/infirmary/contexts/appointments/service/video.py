@@ -34,7 +34,7 @@ from infirmary.kernel.context import Kit
 from infirmary.kernel.contract import Done, Stream
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.errors import UniqueViolation
-from infirmary.kernel.errors import NotFound, StaleVersion, TooManyTries
+from infirmary.kernel.errors import Refusal, StaleVersion, TooManyTries
 
 from .base import Base, record, there
 
@@ -121,10 +121,11 @@ class VideoRooms(Base):
             raise EnteredElsewhere
 
     async def watch_room(self, caller: Caller, appointment_id: UUID, client: UUID) -> Stream:
-        caller, visit = await self.visit(caller, appointment_id)
+        asking = caller
+        caller, visit = await self.visit(asking, appointment_id)
         video.must_be_open(visit, self.clock.now())
         await self._must_be_here(visit, video.side_of(caller, visit), client)
-        return Stream(self._events(Watcher(self, caller, visit, client)))
+        return Stream(self._events(Watcher(self, asking, caller, visit, client)))
 
     def _wake(self, appointment_id: UUID) -> None:
         """Something has just changed in this room."""
@@ -141,7 +142,7 @@ class VideoRooms(Base):
                 yield chunk
                 if chunk == ELSEWHERE:
                     return
-        except NotFound:   # the visit is somebody else's now
+        except Refusal:   # the visit, or the right to be here, is not theirs any more; or it cannot be asked just now
             return
         finally:
             watching.discard(watcher.woken)
@@ -167,8 +168,8 @@ class Seen(NamedTuple):
 class Watcher:
     """One page in the room: looks, and by looking says that it is still there."""
 
-    def __init__(self, service: Base, caller: Caller, visit: Visit, client: UUID) -> None:
-        self._db, self._clock, self._caller = service.db, service.clock, caller
+    def __init__(self, service: Base, asking: Caller, caller: Caller, visit: Visit, client: UUID) -> None:
+        self._db, self._clock, self._service, self._asking = service.db, service.clock, service, asking
         self.appointment_id, self._side, self._client = visit.id, video.side_of(caller, visit), client
         self.woken, self._told, self._renewed = asyncio.Event(), set[UUID](), -RENEWS_EVERY
 
@@ -181,13 +182,15 @@ class Watcher:
             signals = await reading.all(rows.SIGNALS_TO, key=self.appointment_id, client=self._client, now=now)
             visit = await reading.one(tables.SHOWN, key=self.appointment_id)
             found = await reading.all(rows.THERE, key=self.appointment_id)
-        self._caller.must_reach(there(visit))
         return Seen(here=True, room=_told(there(visit), self._side, found, now), signals=signals)
 
     async def _stay(self) -> bool:
+        """False when another page has taken over. NotFound when the visit is not the caller's any more: who stands for a
+        patient is asked anew each time, so that a call does not outlast the right to it."""
         if (now := monotonic()) < self._renewed + RENEWS_EVERY:
             return True
         self._renewed = now
+        await self._service.visit(self._asking, self.appointment_id)
         until = self._clock.now() + video.PRESENT_FOR
         async with self._db.transaction() as tx:
             return await tx.run(rows.STAY, key=self.appointment_id, whose=self._side, client=self._client,

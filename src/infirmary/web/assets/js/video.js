@@ -168,7 +168,9 @@ class VideoVisit {
       this.line();
       if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
       setTimeout(async () => {
-        if (this.source === source && await this.comeIn() && this.source === source) this.watch();
+        if (this.source !== source) return;
+        if (!await this.comeIn()) return this.source === source && this.turnedAway && this.endRefused();
+        if (this.source === source) this.watch();
       }, AGAIN);
     });
   }
@@ -187,6 +189,12 @@ class VideoVisit {
       if (this.peer) this.connect();
     }
     this.line();
+  }
+
+  /** The call does not outlast the right to it; the page says why. */
+  endRefused() {
+    this.stop("left");
+    this.one("[data-refused]").hidden = false;
   }
 
   leave(state) {
@@ -357,6 +365,7 @@ class VideoVisit {
     const told = await answer?.json().catch(() => null);
     const refused = this.one("[data-refused]");
     refused.hidden = Boolean(answer?.ok);
+    this.turnedAway = answer?.status >= 400 && answer.status < 500;
     if (!answer?.ok) refused.querySelector("p").textContent = told?.detail ?? document.getElementById("toasts").dataset.offline;
     return answer?.ok ? told : null;
   }
