@@ -19,7 +19,8 @@ from .history import Final, FinalVisit, Line, faults, read
 GRAIN = 300   # seconds
 GONE = {"cancelled", "declined"}
 REACTS = {   # which context must have handled which facts; the whole of the bus as these visits use it
-    "reports": "appointments.", "audit": "kernel.Audited", "patients": "appointments."}
+    "reports": "appointments.", "audit": "kernel.Audited", "patients": "appointments.",
+    "notifications": "appointments."}
 REPORTS_ALL = {"appointments.AppointmentBooked", "appointments.AppointmentRescheduled", "appointments.AppointmentCancelled"}
 
 

@@ -42,7 +42,7 @@ def held(*visits: FinalVisit) -> Final:
     handled = [fact for fact, _, _, _ in facts]
     return Final(
         visits=list(visits), occupied=grains, facts={"appointments": [*facts, *audits]},
-        handled={"reports": handled, "patients": handled, "audit": [fact for fact, _, _, _ in audits]},
+        handled={"reports": handled, "patients": handled, "notifications": handled, "audit": [fact for fact, _, _, _ in audits]},
         unpublished={"appointments": 0}, parked={"reports": 0}, reported={one.id: (one.version, one.status) for one in visits},
         steps={one.id: list(range(1, one.version + 1)) for one in visits}, audited=[fact for fact, _, _, _ in audits])
 

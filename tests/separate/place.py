@@ -22,7 +22,6 @@ import yaml
 from msgspec import Struct
 from sqlalchemy import bindparam, select
 
-from infirmary.contexts.appointments.events import PartOf
 from infirmary.kernel.database.columns import UtcDateTime
 from infirmary.kernel.database.db import Database
 from infirmary.kernel.database.statement import Query
@@ -58,15 +57,9 @@ def a_place(*, database: str = "postgresql", replicas: int) -> Iterator[tuple[Se
 class Told(Struct, frozen=True):
     id: UUID
     kind: str
-    body: dict[str, Any]
-
-    def marked_by(self, context: str) -> bool:
-        """Of one visit of a series nobody is told by itself, and what has no effect leaves no mark."""
-        return context != "notifications" or self.body.get("part_of") != PartOf.SERIES
 
 
-TOLD = Query(select(outbox.c.id, outbox.c.kind, outbox.c.body).where(
-    outbox.c.happened_at >= bindparam("since", type_=UtcDateTime)), Told)
+TOLD = Query(select(outbox.c.id, outbox.c.kind).where(outbox.c.happened_at >= bindparam("since", type_=UtcDateTime)), Told)
 HEARD = Query(select(inbox.c.fact_id).where(inbox.c.handled_at >= bindparam("since", type_=UtcDateTime)), UUID)
 
 
@@ -122,7 +115,7 @@ class Facts:
                 told, waiting = await reading.all(TOLD, since=self._since), await reading.one(WAITING)
             found += [f"{waiting} facts of {name}"] if waiting else []
             found += [f"{fact.kind} for {who}" for who, kinds in self._listeners.items() for fact in told
-                      if fact.kind in kinds and fact.marked_by(who) and fact.id not in heard[who]]
+                      if fact.kind in kinds and fact.id not in heard[who]]
         return found
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -125,6 +126,12 @@ async def test_the_same_fact_twice_tells_once(desk):
     await desk.hears(fact.event, fact)
     assert len(await inbox_of(desk, mary)) == 1
     assert len(await deliveries(desk)) == 2
+
+
+async def test_a_fact_that_nobody_is_told_of_is_marked_as_handled_too(desk):
+    part = await desk.hears(a_visit(part_of=PartOf.SERIES))   # people hear of the series as a whole
+    assert await deliveries(desk) == []
+    assert await in_database(desk, Query(inbox.select().with_only_columns(inbox.c.fact_id), UUID)) == [part.id]
 
 
 async def test_the_same_fact_at_the_same_time_tells_once(desk, database_url, tmp_path):

@@ -139,8 +139,9 @@ class NotificationsService(Choosing):
     async def _tell(self, event: Event, fact: Fact, told: list[tuple[Recipient, domain.Message]], *,
                     subject_id: UUID | None = None) -> None:
         """Inbox and messages together, once per fact and person; for who is patient and doctor, the patient's news."""
-        if not told:   # nobody has an account: no effect, so nothing to remember
-            return
+        if not told:   # nobody has an account; every fact that was handled is marked so
+            async with self.db.transaction(once=fact.id):
+                return
         now = self.clock.now()
         each = dict(sorted({to.account_id: (to, message) for to, message in reversed(told)}.items()))
         ways = await self.ways_to(each)
