@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import time
 from collections import Counter
@@ -58,6 +59,27 @@ async def guessed(port: int, guesses: Sequence[bytes], addresses: Sequence[str],
     await asyncio.gather(*(work(first) for first in range(workers)))
     outcome.seconds = time.monotonic() - begun
     return outcome
+
+
+class Regular:
+    """Somebody who signs in now and then, on a device that is known, while others guess at their password."""
+
+    def __init__(self, port: int, username: str, password: str, device: str) -> None:
+        self._port, self._form, self._device = port, {"grant_type": "password", "username": username, "password": password}, device
+        self.statuses: Counter[int] = Counter()
+
+    async def comes_and_goes(self) -> None:
+        while True:
+            body = urlencode({**self._form, "device_tokens": self._device}).encode()
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            with contextlib.closing(writer):
+                writer.write(b"POST /api/v1/auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/"
+                             b"x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                status, answer = await load._answer(reader)
+            self.statuses[status] += 1
+            if status == 200:
+                self._device = json.loads(answer)["device_token"]
+            await asyncio.sleep(10 * PAUSE)
 
 
 class Bystander:

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from infirmary.contexts.identity.contract import Identity, OpenAccount
+from infirmary.contexts.identity.contract import Identity, OpenAccount, TokenRequest
 from infirmary.contexts.identity.domain import PER_ADDRESS, TRIES_OVERALL, TRIES_PER_ACCOUNT
+from infirmary.kernel.access import NOBODY
 from infirmary.language import Role
 from infirmary.run.house import House
 from infirmary.settings import Settings
@@ -28,7 +29,7 @@ from tests.architecture.world import HOUSE
 from tests.hospital import free_port, token
 from tests.house import admin
 
-from .attack import Bystander, Outcome, a_guess, guessed
+from .attack import Bystander, Outcome, Regular, a_guess, guessed
 
 GUESSES = int(os.environ.get("GUESSES", "2400"))
 FULL = GUESSES >= 8_000   # with passwords that are as dear to hash as they are in a hospital
@@ -41,10 +42,11 @@ pytestmark = pytest.mark.xdist_group("guesses")
 
 
 @pytest.fixture
-def hospital(tmp_path: Path) -> Iterator[tuple[Settings, int, str]]:
-    """In production, with people who have passwords; its settings, its port, and the token of somebody signed in."""
+def hospital(tmp_path: Path) -> Iterator[tuple[Settings, int, str, str]]:
+    """In production, with people who have passwords; its settings, its port, the token of somebody signed in, and the device
+    of somebody who was."""
     settings = Settings(data=str(tmp_path / "data"), public_url=URL)
-    bystander = asyncio.run(_peopled(settings))
+    bystander, device = asyncio.run(_peopled(settings))
     port = free_port()
     environment = {**os.environ, "INFIRMARY_ENVIRONMENT": "production", "INFIRMARY_DATA": settings.data,
                    "INFIRMARY_PUBLIC_URL": URL, "INFIRMARY_MAIL__PORT": "9", "INFIRMARY_LOG_LEVEL": "error"}
@@ -56,13 +58,13 @@ def hospital(tmp_path: Path) -> Iterator[tuple[Settings, int, str]]:
                 break
             assert process.poll() is None and time.monotonic() < until, "the hospital did not open"
             time.sleep(.1)
-        yield settings, port, bystander
+        yield settings, port, bystander, device
     finally:
         process.terminate()
         process.wait(20)
 
 
-async def _peopled(settings: Settings) -> str:
+async def _peopled(settings: Settings) -> tuple[str, str]:
     house = House(settings) if FULL else House(settings, contexts=HOUSE)
     await house.open()
     try:
@@ -70,7 +72,9 @@ async def _peopled(settings: Settings) -> str:
             await house.ask(Identity).open_account(admin, OpenAccount(
                 email=f"known-{n}@example.test", name="Some Body", roles=[Role.NURSE], password=RIGHT.format(n)))
         one = (await house.ask(Identity).accounts(admin, limit=1)).items[0]
-        return token(settings, Role.NURSE, account_id=one.id)
+        known = await house.ask(Identity).token(NOBODY, TokenRequest(
+            grant_type="password", username="known-0@example.test", password=RIGHT.format(0)))
+        return token(settings, Role.NURSE, account_id=one.id), known.device_token
     finally:
         await house.close()
 
@@ -90,31 +94,35 @@ def guesses() -> list[bytes]:
     return made
 
 
-async def _attacked(port: int, bystander: str, addresses: list[str]) -> tuple[Outcome, float, float]:
+async def _attacked(port: int, bystander: str, regular: Regular, addresses: list[str]) -> tuple[Outcome, float, float]:
     """What the guesses were answered with, and the p95 of somebody else: in peace, and meanwhile."""
     before, meanwhile, after = (Bystander(port, bystander) for _ in range(3))
     await before.works(BEFORE if FULL else 50)
-    working = asyncio.create_task(meanwhile.works())
+    others = [asyncio.create_task(one) for one in (meanwhile.works(), regular.comes_and_goes())]
     outcome = await guessed(port, guesses(), addresses, RATE)
-    working.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await working
+    for one in others:
+        one.cancel()
+    for ended in await asyncio.gather(*others, return_exceptions=True):
+        assert isinstance(ended, asyncio.CancelledError)
     await after.works(BEFORE if FULL else 50)
     return outcome, max(before.p95, after.p95), meanwhile.p95
 
 
 @pytest.mark.parametrize("senders", [1, 1_000])
-def test_no_guess_succeeds_and_hashing_stays_within_bounds(hospital: tuple[Settings, int, str], senders: int,
+def test_no_guess_succeeds_and_hashing_stays_within_bounds(hospital: tuple[Settings, int, str, str], senders: int,
                                                           capsys: pytest.CaptureFixture[str]) -> None:
-    settings, port, bystander = hospital
+    settings, port, bystander, device = hospital
+    regular = Regular(port, "known-0@example.test", RIGHT.format(0), device)
     addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(senders)]
-    outcome, in_peace, meanwhile = asyncio.run(_attacked(port, bystander, addresses))
-    hashed = (settings.folder / "hashes").stat().st_size
+    outcome, in_peace, meanwhile = asyncio.run(_attacked(port, bystander, regular, addresses))
+    hashed = (settings.folder / "hashes").stat().st_size - regular.statuses.total()
     with capsys.disabled():
         print(json.dumps({"guesses": GUESSES, "addresses": senders, "seconds": round(outcome.seconds),
                           "answers": dict(sorted(outcome.statuses.items())), "lost": outcome.lost, "hashed": hashed,
+                          "signed_in_on_a_known_device": dict(regular.statuses),
                           "p95_ms_in_peace": round(in_peace * 1000, 2), "p95_ms_meanwhile": round(meanwhile * 1000, 2)}))
     assert outcome.lost == 0
+    assert set(regular.statuses) == {200}
     assert set(outcome.statuses) <= {401, 429, 503}   # never 200
     windows = 1 + int(outcome.seconds / TRIES_OVERALL.window.total_seconds())
     assert outcome.statuses[401] <= hashed

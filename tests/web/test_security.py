@@ -7,6 +7,8 @@ from datetime import timedelta
 import pyotp
 
 from infirmary.contexts.identity.contract import Identity, OpenAccount
+from infirmary.contexts.identity.tables.federation import LOGINS, LoginRow
+from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.tokens import LIFETIME
 from infirmary.language import ADMIN, NURSE
 from tests.house import admin
@@ -160,6 +162,44 @@ async def test_the_administration_takes_off_a_factor_and_ends_sign_ins(hospital:
     await boss.submit(page.form("/sessions/end"))
     assert "Signed in nowhere." in (await boss.open(at)).words
     assert await hospital.ask(Identity).sessions_of(admin, hospital.people.account.id) == []
+
+
+async def test_the_administration_takes_off_a_login_elsewhere(hospital: Hospital) -> None:
+    account, room = hospital.people.account.id, hospital.house.rooms["identity"]
+    row = LoginRow(new_id(), account, "harbour", "https://id.test", "somebody", "a pair", "me@elsewhere.test",
+                   hospital.clock.now(), None)
+    async with room.db.transaction() as tx:
+        LOGINS.add(tx, row)
+    await hospital.ask(Identity).open_account(admin, OpenAccount(
+        email="chief@example.org", name="Chief", roles=[ADMIN], password=PASSWORD))
+    boss, at = hospital.visitor(), f"/admin/accounts/{account}"
+    await boss.submit((await boss.open("/sign-in")).form("/sign-in"), email="chief@example.org", password=PASSWORD)
+    page = await boss.open(at)
+    assert "me@elsewhere.test" in page.words
+    done = await boss.submit(page.form("/admin/logins/remove"))
+    assert (done.status, done.location) == (303, at)
+    assert "me@elsewhere.test" not in (await boss.open(at)).words
+    for nonsense in ({}, {"account_id": str(account), "login_id": "x"}):
+        assert (await boss.send("/admin/logins/remove", nonsense)).status == 404
+
+
+async def test_who_signed_in_here_before_is_known_over_signing_out_and_each_at_a_shared_desk(hospital: Hospital) -> None:
+    for name in ("ann", "bob"):
+        await hospital.ask(Identity).open_account(admin, OpenAccount(
+            email=f"{name}@example.org", name=name, roles=[ADMIN], password=PASSWORD))
+    desk = hospital.visitor()
+    for name in ("ann", "bob", "ann"):
+        await desk.submit((await desk.open("/sign-in")).form("/sign-in"), email=f"{name}@example.org", password=PASSWORD)
+        await desk.submit((await desk.open("/profile")).form("/sign-out"))
+    for name in ("ann", "bob"):
+        for n in range(10):
+            other = hospital.visitor()
+            page = await other.open("/sign-in")
+            answer = await other.submit(page.form("/sign-in"), email=f"{name}@example.org", password=f"a guess {n}")
+        assert (await other.submit(answer.form("/sign-in"), email=f"{name}@example.org", password=PASSWORD)).status == 429
+        page = await desk.open("/sign-in")
+        assert (await desk.submit(page.form("/sign-in"), email=f"{name}@example.org", password=PASSWORD)).status == 303
+        await desk.submit((await desk.open("/profile")).form("/sign-out"))
 
 
 # --- what pages ask by themselves ------------------------------------------------------------------------------------

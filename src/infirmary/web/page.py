@@ -52,6 +52,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 log = structlog.get_logger()
 REFRESH_COOKIE_DAYS = 30
 AROUND_FILE = 1 << 16   # bytes of a form beside the file that it brings
+DEVICE_COOKIE_DAYS, DEVICES = 180, 8   # as long as identity knows them; so many accounts on one device
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,14 @@ class Page:
     def sign_in(self, tokens: Tokens) -> None:
         self.keep("access", tokens.access_token)
         self.keep("refresh", tokens.refresh_token, seconds=REFRESH_COOKIE_DAYS * 86400)
+        if new := tokens.device_token:   # kept over signing out, one of each account: several people share a desk
+            there = [one for one in self.device_tokens.split() if one.partition(".")[0] != new.partition(".")[0]]
+            self.keep("device", "~".join([new, *there][:DEVICES]), seconds=DEVICE_COOKIE_DAYS * 86400)
         self.caller = self.site.verify(tokens.access_token)
+
+    @property
+    def device_tokens(self) -> str:
+        return self.kept("device").replace("~", " ")[:2000]
 
     def sign_out(self) -> None:
         for name in ("access", "refresh", "for"):

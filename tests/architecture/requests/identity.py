@@ -224,7 +224,16 @@ async def sessions_of_somebody(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"account_id": made.id, "session_id": await world.session(made.id)}}
 
 
-@asks("identity.account", "identity.second_factor_of", "identity.sessions_of", about=PERSONS)
+@asks("identity.unlink_of", about=PERSONS)
+async def unlink_of(world: World, of: Subject) -> dict[str, Any]:
+    await world.fresh(world.accounts[Role.ADMIN].id)
+    known = any(of.account_id == one.id for one in world.accounts.values())
+    return {"path": {"account_id": of.account_id, "login_id": await world.login(
+        of.account_id if known else world.accounts[OTHER].id)}}
+
+
+@asks("identity.account", "identity.second_factor_of", "identity.sessions_of", "identity.logins_of", "identity.passkeys_of",
+      about=PERSONS)
 async def account(world: World, of: Subject) -> dict[str, Any]:
     return {"path": {"account_id": of.account_id}}
 

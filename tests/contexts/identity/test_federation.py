@@ -507,6 +507,26 @@ async def test_the_login_of_another_is_not_there(door: Door, provider: LyingProv
         await door.ask.unlink(await door.caller(await door.signs_in("bo@example.test")), login.id)
 
 
+async def test_the_administration_sees_and_takes_off_a_login(door: Door, provider: LyingProvider) -> None:
+    ada = await door.caller(await ada_linked(door, provider))
+    assert ada.account_id
+    boss = await door.administrator()
+    [login] = await door.ask.logins_of(boss, ada.account_id)
+    with pytest.raises(NotFound):   # it is not of that account
+        await door.ask.unlink_of(boss, boss.account_id or login.id, login.id)
+    door.wait(minutes=11)
+    with pytest.raises(StepUpRequired):
+        await door.ask.unlink_of(boss, ada.account_id, login.id)
+    boss = await door.administrator()
+    await door.ask.unlink_of(boss, ada.account_id, login.id)
+    await is_refused(RegistrationRequired, door, provider)
+    told = (await door.events(FactorChanged))[-1]
+    assert (told.change, told.account_id) == (FactorChange.LOGIN_REMOVED, ada.account_id)
+    assert (await door.audited("factor.login_removed"))[-1].actor_id == boss.account_id
+    with pytest.raises(NotFound):
+        await door.ask.unlink_of(boss, ada.account_id, login.id)
+
+
 async def test_pairs_are_told_apart_to_the_letter(door: Door, provider: LyingProvider) -> None:
     await ada_linked(door, provider)
     await is_refused(RegistrationRequired, door, provider, subject="Ada")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -90,8 +91,8 @@ async def test_what_changes_while_the_password_is_looked_at_counts(
     made = await door.opens("nurse@example.test", Role.NURSE)
     proved = door.service.proved
 
-    async def slowly_proved(email_key: str, stored: str | None, password: str) -> bool:
-        right = await proved(email_key, stored, password)
+    async def slowly_proved(email_key: str, stored: str | None, password: str, **more: Any) -> bool:
+        right = await proved(email_key, stored, password, **more)
         if meanwhile == "disabled":
             await door.ask.amend_account(admin, made.id, AmendAccount(disabled=True), 1)
         else:

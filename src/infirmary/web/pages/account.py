@@ -65,7 +65,8 @@ async def sign_in_form(page: Page) -> Response[Any]:
 async def sign_in(page: Page) -> Response[Any]:
     link = link_of(page)
     asked = TokenRequest(grant_type="password", username=page.form.get("email", "").strip()[:254],
-                         password=page.form.get("password", "")[:200], link_token=link.token if link else "")
+                         password=page.form.get("password", "")[:200], link_token=link.token if link else "",
+                         device_tokens=page.device_tokens)
     try:
         page.sign_in(await page.ask(Identity).token(NOBODY, asked))
     except MfaRequired as refusal:

@@ -123,7 +123,9 @@ async def _show(page: Page, account: Account, *, values: dict[str, str] | None =
     return await page.render(
         "admin/account.html", status=status, here=ACCOUNTS, account=account,
         factor=await identity.second_factor_of(page.caller, account.id),
-        sessions=await identity.sessions_of(page.caller, account.id), values=values, errors=errors or {},
+        sessions=await identity.sessions_of(page.caller, account.id),
+        logins=await identity.logins_of(page.caller, account.id),
+        passkeys=await identity.passkeys_of(page.caller, account.id), values=values, errors=errors or {},
         chosen=[one.value for one in account.roles] if chosen is None else chosen, refusal=refusal, changed=changed,
         ask=page.query.get("ask", ""), roles=_roles(page), doctors=await _doctors(page),
         own=account.id == page.caller.account_id)
@@ -197,6 +199,18 @@ async def reset_factor(page: Page) -> Response[Any]:
         await page.ask(Identity).reset_second_factor(page.caller, account_id)
     return page.redirect(f"{ACCOUNTS}/{account_id}", toast=page.language.gettext(
         "The second factor of %(name)s is taken off. They are told by e-mail.") % {"name": made.name})
+
+
+@sensitive("/admin/logins/remove", roles=[ADMIN])
+async def remove_login(page: Page) -> Response[Any]:
+    account_id, login_id = an_id(page.form.get("account_id", "")), an_id(page.form.get("login_id", ""))
+    if account_id is None or login_id is None:
+        raise NotFound
+    made = await page.ask(Identity).account(page.caller, account_id)
+    with suppress(NotFound):   # gone already
+        await page.ask(Identity).unlink_of(page.caller, account_id, login_id)
+    return page.redirect(f"{ACCOUNTS}/{account_id}", toast=page.language.gettext(
+        "That login opens the account of %(name)s no more. They are told by e-mail.") % {"name": made.name})
 
 
 @pages.post("/admin/accounts/{account_id}/sessions/end", roles=[ADMIN])

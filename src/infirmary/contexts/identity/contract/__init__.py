@@ -345,6 +345,10 @@ class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"
         """For somebody who has lost phone and recovery codes: the password alone will do, and passkeys are removed. They
         are told by e-mail."""
 
+    @get("/accounts/{account_id}/passkeys", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def passkeys_of(self, caller: Caller, account_id: UUID) -> list[Passkey]:
+        """What opens this account without a password."""
+
     @get("/accounts/{account_id}/sessions", allow={ADMIN: ANY}, refuses=[NotFound])
     async def sessions_of(self, caller: Caller, account_id: UUID) -> list[Session]:
         """Where this account is signed in."""

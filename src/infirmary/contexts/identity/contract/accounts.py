@@ -37,7 +37,8 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     factor set: `password` with `otp` too, or `mfa_otp` with `otp` and the `mfa_token` of the refusal `mfa_required`. A refresh in the `background`,
     by a program that nobody need be sitting at, does not keep the sign-in from ending unused. A `link_token`, from a
     refusal after signing in with a provider, makes that login one of the account's own. A `code_id` goes with an `otp` that
-    was sent."""
+    was sent. `device_tokens`, with spaces between, are what earlier sign-ins here were given: with one of the same account, a
+    password is not counted, and does not wait, with those of strangers."""
 
     grant_type: Annotated[str, Meta(max_length=60)]
     username: Annotated[str, Meta(max_length=254)] = ""
@@ -45,6 +46,7 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     otp: Annotated[str, Meta(max_length=40)] = ""
     mfa_token: Annotated[str, Meta(max_length=200)] = ""
     code_id: UUID | None = None
+    device_tokens: Annotated[str, Meta(max_length=2000)] = ""
     refresh_token: Annotated[str, Meta(max_length=400)] = ""
     background: bool = False
     link_token: Annotated[str, Meta(max_length=100)] = ""
@@ -54,13 +56,15 @@ class TokenRequest(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Tokens(Struct, frozen=True, omit_defaults=True):
-    """`expires_in` seconds for the access token. A program gets no refresh token, and is told its roles as `scope`."""
+    """`expires_in` seconds for the access token. A program gets no refresh token, and is told its roles as `scope`. Who gave
+    a password gets a `device_token`: kept over signing out, it makes this a device that is known (see TokenRequest)."""
 
     access_token: str
     token_type: str
     expires_in: int
     refresh_token: str = ""
     scope: str = ""
+    device_token: str = ""
 
 
 class TokenToRevoke(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from infirmary.kernel.access import ANY, ANYONE, Caller
 from infirmary.kernel.contract import Contract, Done, Instant, delete, get, post
 from infirmary.kernel.errors import Conflict, NotFound, NotSignedIn, Refusal, TooManyTries, Unavailable
-from infirmary.language import StepUpRequired
+from infirmary.language import ADMIN, StepUpRequired
 
 from .accounts import EVERYBODY, Tokens
 from .factors import MfaRequired
@@ -115,6 +115,14 @@ class SignInElsewhere(Contract):
     @get("/auth/logins", allow=EVERYBODY)
     async def logins(self, caller: Caller) -> list[Login]:
         """The logins elsewhere that open this account."""
+
+    @get("/accounts/{account_id}/logins", allow={ADMIN: ANY}, refuses=[NotFound])
+    async def logins_of(self, caller: Caller, account_id: UUID) -> list[Login]:
+        """The logins elsewhere that open this account."""
+
+    @delete("/accounts/{account_id}/logins/{login_id}", allow={ADMIN: ANY}, refuses=[NotFound, StepUpRequired])
+    async def unlink_of(self, caller: Caller, account_id: UUID, login_id: UUID) -> Done:
+        """For somebody who cannot do so: the login opens this account no more. They are told by e-mail."""
 
     @delete("/auth/logins/{login_id}", allow=EVERYBODY, refuses=[NotFound, StepUpRequired])
     async def unlink(self, caller: Caller, login_id: UUID) -> Done:

@@ -60,6 +60,7 @@ class Limit(NamedTuple):
 TRIES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
 PER_ADDRESS = Limit(50, timedelta(minutes=15))
 PER_ADDRESS_HERE = Limit(5_000, timedelta(minutes=15))   # this machine, where load tests come from
+TRIES_PER_DEVICE = Limit(10, timedelta(minutes=15))   # that signed in to the account before; then it is a stranger's
 TRIES_OVERALL = Limit(1_000, timedelta(minutes=1))
 CODES_PER_ACCOUNT = Limit(10, timedelta(minutes=15))
 CODES_IN_A_ROW = Limit(100, timedelta(days=30))   # NIST SP 800-63B, 3.2.2: no more wrong ones than this on end
@@ -76,6 +77,7 @@ class Stay(NamedTuple):
 
 STAFF_STAY = Stay(timedelta(hours=12), timedelta(minutes=60))
 PATIENT_STAY = Stay(timedelta(days=30), timedelta(hours=24))
+DEVICE_KNOWN_FOR = timedelta(days=180)   # since the password was last given on it
 FRESH_FOR = timedelta(minutes=10)   # a password that was given counts for what is sensitive
 
 

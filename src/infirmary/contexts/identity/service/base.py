@@ -70,13 +70,19 @@ class Base(Identity):
         return (self.throttle.bucket(domain.TRIES_PER_ACCOUNT, "password", "account", email_key),
                 [self.from_here("password"), self.throttle.bucket(domain.TRIES_OVERALL, "password", "overall")])
 
-    async def proved(self, email_key: str, stored: str | None, password: str) -> bool:
-        """One try at a password. It counts as a failure until `forgiven`."""
+    async def proved(self, email_key: str, stored: str | None, password: str, *, known: Bucket | None = None) -> bool:
+        """One try at a password. It counts as a failure until `forgiven`. `known`: what counts the tries of whoever has
+        given this account's password before, who neither counts nor waits with strangers."""
         account, others = self.tries_at(email_key)
-        await self.throttle.refuse_full([account, *others])
-        async with self.passwords.place():   # counted when its turn comes: who waits has not failed
-            await self.throttle.take([account, *others])
+        counted = [known] if known else [account, *others]
+        await self.throttle.refuse_full(counted)
+        async with self.passwords.place(known=known is not None):   # counted when its turn comes: who waits has not failed
+            await self.throttle.take(counted)
             return await self.passwords.match(stored, password)
+
+    def tries_of(self, caller: Caller) -> Bucket:
+        """What counts the tries at one's own password by somebody who is signed in."""
+        return self.throttle.bucket(domain.TRIES_PER_DEVICE, "password", "session", str(caller.session_id))
 
     def codes_at(self, email_key: str, kind: str = "code") -> list[Bucket]:
         """What counts a code that is tried at this account: as a wrong one, until somebody is let in. A "sent code" is
@@ -84,11 +90,12 @@ class Base(Identity):
         return [self.throttle.bucket(domain.CODES_PER_ACCOUNT, kind, "account", email_key),
                 self.throttle.bucket(domain.CODES_IN_A_ROW, kind, "account", email_key, "in a row")]
 
-    async def forgiven(self, tx: Transaction, email_key: str, *, with_password: bool = True) -> None:
-        """Somebody was let in: the account begins anew, and the try at the password was none at a stranger's."""
+    async def forgiven(self, tx: Transaction, email_key: str, *, with_password: bool = True, known: Bucket | None = None) -> None:
+        """Somebody was let in: the account begins anew, and the try at the password was none at a stranger's. Who is `known`
+        begins anew alone: what strangers tried at the account stays counted."""
         account, others = self.tries_at(email_key)
         codes = [*self.codes_at(email_key), *self.codes_at(email_key, "sent code")]
-        await self.throttle.forgive(tx, [account, *codes], others if with_password else [])
+        await self.throttle.forgive(tx, [known or account, *codes], others if with_password and not known else [])
 
     # --- accounts --------------------------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ class Factors(Sessions):
             raise NoFactor
         await self.throttle.take(self.codes_at(account.email_key))
         stored = account.password_hash
-        right = await self.proved(account.email_key, stored, body.password)
+        right = await self.proved(account.email_key, stored, body.password, known=self.tries_of(caller))
         if not right or not await self.db.retry(self._disable, caller, account, body.code):
             async with self.db.transaction() as tx:
                 tx.audit("factor.change_refused", caller, outcome="refused", entity=entity(account))
@@ -133,7 +133,7 @@ class Factors(Sessions):
             if account.password_hash != known.password_hash or not await self.code_used(tx, factor, account, code):
                 return False
             await self._drop(tx, account)
-            await self.forgiven(tx, account.email_key)
+            await self.forgiven(tx, account.email_key, known=self.tries_of(caller))
             self.tell_of_factor(tx, caller, account, FactorChange.TOTP_REMOVED)
             tx.answer(Done())
             return True

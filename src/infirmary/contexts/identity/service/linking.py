@@ -26,8 +26,15 @@ class Linking(LettingIn):
 
     async def logins(self, caller: Caller) -> list[Login]:
         caller.must_reach(account_id=caller.account_id)
+        return await self._logins_of(caller.account_id)
+
+    async def logins_of(self, caller: Caller, account_id: UUID) -> list[Login]:
+        await self.account_there(account_id)
+        return await self._logins_of(account_id)
+
+    async def _logins_of(self, account_id: UUID | None) -> list[Login]:
         async with self.db.reading() as reading:
-            found = await reading.all(tables.LOGINS_OF, account_id=caller.account_id)
+            found = await reading.all(tables.LOGINS_OF, account_id=account_id)
         return [Login(id=one.id, account_id=one.account_id, provider=one.provider, provider_name=self._named(one.provider),
                       email=one.email, linked_at=one.linked_at, last_used_at=one.last_used_at) for one in found]
 
@@ -35,14 +42,17 @@ class Linking(LettingIn):
         async with self.db.reading() as reading:
             login = await tables.LOGINS.get(reading, login_id)
         caller.must_reach(login)
-        return await self.db.retry(self._unlink, caller, login_id)
+        return await self.db.retry(self._unlink, caller, caller.account_id, login_id)
 
-    async def _unlink(self, caller: Caller, login_id: UUID) -> Done:
+    async def unlink_of(self, caller: Caller, account_id: UUID, login_id: UUID) -> Done:
+        return await self.db.retry(self._unlink, caller, account_id, login_id)
+
+    async def _unlink(self, caller: Caller, account_id: UUID | None, login_id: UUID) -> Done:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
+            account = await locked(tx, account_id)
             await self.must_be_fresh(tx, caller)
             login = await tables.LOGINS.get(tx, login_id)
-            if login is None or not await tx.run(tables.UNLINK, key=login_id):
+            if login is None or login.account_id != account.id or not await tx.run(tables.UNLINK, key=login_id):
                 raise NotFound   # gone while we were looking
             self.tell_of_factor(tx, caller, account, FactorChange.LOGIN_REMOVED, self._named(login.provider))
             return tx.answer(Done())

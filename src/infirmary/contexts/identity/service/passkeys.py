@@ -65,8 +65,15 @@ class Passkeys(LettingIn):
 
     async def passkeys(self, caller: Caller) -> list[Passkey]:
         caller.must_reach(account_id=caller.account_id)
+        return await self._passkeys_of(caller.account_id)
+
+    async def passkeys_of(self, caller: Caller, account_id: UUID) -> list[Passkey]:
+        await self.account_there(account_id)
+        return await self._passkeys_of(account_id)
+
+    async def _passkeys_of(self, account_id: UUID | None) -> list[Passkey]:
         async with self.db.reading() as reading:
-            return [_seen(row) for row in await reading.all(kept.OF_ACCOUNT, account_id=caller.account_id)]
+            return [_seen(row) for row in await reading.all(kept.OF_ACCOUNT, account_id=account_id)]
 
     async def passkey_options(self, caller: Caller) -> PasskeyOptions:
         caller.must_reach(account_id=caller.account_id)

@@ -76,11 +76,11 @@ class PasswordCare(Base):
             raise NotFound
         await self.check_password(body.new_password, email=account.email, names=[account.name], field="new_password")
         stored = account.password_hash
-        if not await self.proved(account.email_key, stored, body.current_password) or stored is None:
+        if not await self.proved(account.email_key, stored, body.current_password, known=self.tries_of(caller)) or stored is None:
             async with self.db.transaction() as tx:
                 tx.audit("password.change_refused", caller, outcome="refused", entity=entity(account))
             raise _old_one_differs()
-        hashed = await self.passwords.hashed(body.new_password)
+        hashed = await self.passwords.hashed(body.new_password, known=True)
         return await self.db.retry(self._change, caller, account.id, stored, hashed)
 
     async def _change(self, caller: Caller, account_id: UUID, stored: str, hashed: str) -> Done:
@@ -91,7 +91,7 @@ class PasswordCare(Base):
             for session_id in await tx.all(tables.OTHERS, account_id=account.id, keep=caller.session_id or UUID(int=0)):
                 await self.end_session_in(tx, session_id)
             await tx.run(tables.VOID_RESETS, account_id=account.id, now=self.clock.now())
-            await self.forgiven(tx, account.email_key)
+            await self.forgiven(tx, account.email_key, known=self.tries_of(caller))
             self._tell_of_change(tx, caller, account, "password.changed")
             return tx.answer(Done())
 

@@ -34,15 +34,14 @@ def _give_way() -> None:
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2", initializer=_give_way)
 
 
-class Passwords:
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher(TIME_COST, MEMORY_COST, parallelism=1)
+class _Lane:
+    """A queue of those who wait to hash; each has as many places as there are threads."""
+
+    def __init__(self) -> None:
         self._places, self._waiting = asyncio.Semaphore(AT_ONCE), 0
-        self._nobodys = _random_hash(self._hasher)
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """One's turn to hash."""
         if self._waiting >= WAITING:
             raise Unavailable("Very many people are signing in just now. Nothing was lost; try again in a few seconds.",
                               retry_after=5)
@@ -56,8 +55,19 @@ class Passwords:
         finally:
             self._places.release()
 
-    async def hashed(self, password: str) -> str:
-        async with self.place():
+
+class Passwords:
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher(TIME_COST, MEMORY_COST, parallelism=1)
+        self._strangers, self._known = _Lane(), _Lane()
+        self._nobodys = _random_hash(self._hasher)
+
+    def place(self, *, known: bool = False) -> contextlib.AbstractAsyncContextManager[None]:
+        """One's turn to hash. Who is known from before does not wait with strangers: only for the hashes under way."""
+        return (self._known if known else self._strangers).place()
+
+    async def hashed(self, password: str, *, known: bool = False) -> str:
+        async with self.place(known=known):
             return await _in_thread(lambda: self._hasher.hash(normal(password)))
 
     async def match(self, stored: str | None, password: str) -> bool:

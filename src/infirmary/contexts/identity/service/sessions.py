@@ -93,7 +93,7 @@ class Sessions(Codes):
         caller.must_reach(account_id=caller.account_id)
         account = await self.account_there(caller.account_id)
         stored = account.password_hash
-        if not await self.proved(account.email_key, stored, body.password) or stored is None:
+        if not await self.proved(account.email_key, stored, body.password, known=self.tries_of(caller)) or stored is None:
             async with self.db.transaction() as tx:
                 tx.audit("session.step_up_refused", caller, outcome="refused", entity=entity(account))
             raise WrongCredentials("That is not your password.",
@@ -106,7 +106,7 @@ class Sessions(Codes):
             if account is None or account.password_hash != known.password_hash \
                     or not await tx.run(tables.PROVE, key=caller.session_id, now=self.clock.now()):
                 raise WrongCredentials("This sign-in has ended, or the password has changed. Sign in again.")
-            await self.forgiven(tx, account.email_key)
+            await self.forgiven(tx, account.email_key, known=self.tries_of(caller))
             tx.audit("session.stepped_up", caller, entity=f"session/{caller.session_id}")
             return tx.answer(Done())
 

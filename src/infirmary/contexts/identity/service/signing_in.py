@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infirmary.contexts.identity import domain, tables
 from infirmary.contexts.identity.contract import (
@@ -38,8 +38,10 @@ from infirmary.language import Channel
 
 from .base import base64url, entity, themselves
 from .clients import Clients
+from .devices import Devices
 from .linking import Linking
 from .posting import asked
+from .throttle import Bucket
 
 FRESH = "fresh"   # in a token for the second step: the password was given just now
 REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they speak of has expired
@@ -48,16 +50,17 @@ REVOCATIONS_KEPT = LIFETIME + timedelta(minutes=1)   # by then every token they 
 class Proof(Struct, frozen=True):
     """By what somebody is let in, besides a code. `fresh`: it was given just now, and counts for what is sensitive.
     `channel`: by which a code came that stands for the password. `renewed`: the same password, hashed as hard as we hash
-    now. `link_token`: which login elsewhere becomes theirs."""
+    now. `link_token`: which login elsewhere becomes theirs. `known`: where the try was counted, on a device that is known."""
 
     password: bool = False
     fresh: bool = True
     channel: Channel | None = None
     renewed: str | None = None
     link_token: str = ""
+    known: Bucket | None = None
 
 
-class SigningIn(Linking, Clients):
+class SigningIn(Linking, Clients, Devices):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
@@ -85,14 +88,16 @@ class SigningIn(Linking, Clients):
             account = await reading.one(tables.BY_EMAIL, email_key=email_key)
         known = account if account and account.state is State.ACTIVE else None
         stored = known.password_hash if known else None
-        if not await self.proved(email_key, stored, body.password) or known is None or stored is None:
+        device = await self.known_device(body.device_tokens, email_key, stored)
+        if not await self.proved(email_key, stored, body.password, known=device) or known is None or stored is None:
             # The same work for a name that nobody has: the time it takes must not tell.
             async with self.db.transaction() as tx:
                 tx.audit("session.refused", caller, outcome="refused", entity=entity(account))
             raise WrongCredentials(error="invalid_grant")
-        renewed = await self.passwords.hashed(body.password) if self.passwords.outdated(stored) else None
-        return await self.admitted(caller, known, body.otp, Proof(password=True, renewed=renewed,
-                                                                  link_token=body.link_token), body.code_id)
+        outdated = self.passwords.outdated(stored)
+        renewed = await self.passwords.hashed(body.password, known=device is not None) if outdated else None
+        return await self.admitted(caller, known, body.otp, Proof(
+            password=True, renewed=renewed, link_token=body.link_token, known=device), body.code_id)
 
     async def _second_step(self, caller: Caller, body: TokenRequest) -> Tokens:
         found = await self.account_of_mfa_token(body.mfa_token)
@@ -131,7 +136,7 @@ class SigningIn(Linking, Clients):
             tokens = await self.db.retry(self._session_begun, known, otp, proof, sent)
         except MfaRequired:
             async with self.db.transaction() as tx:
-                if proof.password:   # it was right; the try stays counted at this account alone
+                if proof.password and not proof.known:   # it was right; the try stays counted at this account alone
                     await self.throttle.forgive(tx, [], self.tries_at(known.email_key)[1])
                 if otp:
                     tx.audit("session.code_refused", caller, outcome="refused", entity=entity(known))
@@ -158,10 +163,13 @@ class SigningIn(Linking, Clients):
                     raise self._code_wanted(account, otp, proof, offered)
             if proof.renewed is not None:
                 await tx.run(tables.REPLACE_PASSWORD, key=account.id, seen=account.password_hash, hashed=proof.renewed)
-            await self.forgiven(tx, account.email_key, with_password=proof.password)
+            await self.forgiven(tx, account.email_key, with_password=proof.password, known=proof.known)
             if proof.link_token:
                 await self.arrival_linked(tx, themselves(account), account, proof.link_token)
-            return await self.let_in(tx, account, fresh=fresh)
+            tokens, stored = await self.let_in(tx, account, fresh=fresh), proof.renewed or account.password_hash
+            if not proof.fresh or stored is None:   # another than the password was given first
+                return tokens
+            return structs.replace(tokens, device_token=self.device_token(account.email_key, stored))
 
     def _code_wanted(self, account: AccountRow, otp: str, proof: Proof, offered: list[str]) -> MfaRequired | CodeRefused:
         if not offered:   # the one factor is the channel that they came by
