@@ -18,7 +18,7 @@ class Office:
     """The administration, by the API: whoever it makes works at any hour."""
 
     def __init__(self, visitor: Visitor) -> None:
-        self._request, self._api = visitor.page.request, visitor.base + "/api/v1"
+        self._page, self._request, self._api = visitor.page, visitor.page.request, visitor.base + "/api/v1"
         self._headers = {"Authorization": f"Bearer {self.token('admin@demo.test')}"}
 
     def token(self, email: str) -> str:
@@ -44,6 +44,8 @@ class Office:
             "department_id": department["id"]})
         self.ask("PUT", f"/doctors/{doctor['id']}/hours", headers={"If-Match": '"0"'}, data={
             "visit_minutes": 20, "weekly": [{"weekday": day, "starts": "00:00", "ends": "24:00"} for day in range(1, 8)]})
+        while not any(one["doctor_id"] == doctor["id"] and one["next"] for one in self.ask("GET", "/slots/earliest")):
+            self._page.wait_for_timeout(100)   # the hours are heard of a moment later
         email = f"{uuid4().hex[:12]}@example.org"
         self.ask("POST", "/accounts", data={"email": email, "name": doctor["name"], "roles": ["doctor"],
                                             "password": PASSWORD, "doctor_id": doctor["id"]})
