@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.provider.lying import LyingProvider, a_provider
+
 from .builders import Door, a_door
+from .elsewhere import knows
 
 
 @pytest.fixture
@@ -19,3 +22,10 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
 async def any_door(database_url: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Door]:
     async with a_door(database_url("identity"), tmp_path) as door:
         yield door
+
+
+@pytest.fixture
+async def provider(door: Door) -> AsyncIterator[LyingProvider]:
+    async with a_provider(door.clock) as made:
+        knows(door, made)
+        yield made
