@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from infirmary.contexts.appointments.contract import Status, TimeIsTaken, TooEarly, Why
+from infirmary.contexts.appointments.contract import Overbooking, Status, TimeIsTaken, TooEarly, Why
 from infirmary.contexts.appointments.contract.queue import (
     CallNext,
     Delay,
@@ -211,6 +211,19 @@ class TestCalling:
         assert refused.value.extra["free_from"] == at(9, 20).isoformat()
         with pytest.raises(NobodyToCall):
             await call(clinic, await clinic.doctor(department_id=UUID(int=8)))
+
+    async def test_an_emergency_is_called_over_whatever_the_doctor_has(self, every_clinic: Clinic):
+        clinic = every_clinic
+        doctor = await at_nine(clinic)
+        await clinic.book(doctor, at(9))   # who has not come
+        await walks_in(clinic)
+        urgent = [await walks_in(clinic, precedence=Precedence.EMERGENCY, note="Chest pain") for _ in range(2)]
+        calls = await asyncio.gather(*(call(clinic, doctor) for _ in range(3)), return_exceptions=True)
+        called = [one for one in calls if not isinstance(one, BaseException)]
+        assert sorted(one.number for one in called) == [one.number for one in urgent]   # and nobody else: no time is free
+        seen = [await clinic.ask.appointment(nurse, one.appointment_id) for one in called]
+        assert {(one.starts_at, one.lane, one.overbooked) for one in seen} == {
+            (at(9), 1, Overbooking.URGENT), (at(9), 2, Overbooking.URGENT)}
 
     async def test_who_waits_for_one_doctor_is_not_called_by_another(self, clinic: Clinic):
         wanted, other = await at_nine(clinic), await clinic.doctor()

@@ -31,7 +31,8 @@ class TokenStatus(StrEnum):
 
 
 class Precedence(StrEnum):
-    """Why somebody stands before others: an emergency before all, the rest as if they had come half an hour sooner."""
+    """Why somebody stands before others: an emergency before all, and over whatever the doctor has then; the rest as if they
+    had come half an hour sooner."""
 
     NONE = "none"
     ELDERLY = "elderly"
@@ -213,7 +214,7 @@ class QueueContract(Contract):
     @post("/queue/next", allow=CALLERS, refuses=[NobodyToCall, DoctorNotAvailable])
     async def call_next(self, caller: Caller, body: CallNext) -> Token:
         """Call whoever is next for this doctor: the first in line whom the doctor has time for. Their visit begins with it,
-        and takes the doctor's time like any other. Nobody is ever called twice."""
+        and takes the doctor's time like any other; that of an emergency begins over others. Nobody is ever called twice."""
 
     @post("/queue/tokens/{token_id}/recall", allow=CALLERS, refuses=TOKEN)
     async def recall(self, caller: Caller, token_id: UUID) -> Token:

@@ -1,7 +1,8 @@
 """Standing in line, and being called."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from infirmary.contexts.appointments import events, tables
-from infirmary.contexts.appointments.contract import DoctorNotAvailable, Why
+from infirmary.contexts.appointments.contract import DoctorNotAvailable, Overbooking, Why
 from infirmary.contexts.appointments.contract import queue as contract
 from infirmary.contexts.appointments.contract.queue import (
     CallNext,
@@ -201,8 +202,7 @@ class WalkIns(Lines):
                 raise NobodyToCall("Nobody waits for this doctor. Who is booked or takes a number stands here.")
             busy = await busy_grains(tx, {schedule.doctor_id, *(one.patient_id for one in may)}, now, now, now=now)
             for token in may:
-                visit = await self._begin(tx, caller, token, schedule, busy[schedule.doctor_id] | busy[token.patient_id],
-                                          room)
+                visit = await self._begin(tx, caller, token, schedule, busy, room)
                 if visit is not None:
                     break
             else:
@@ -211,16 +211,21 @@ class WalkIns(Lines):
             cause = Delay.BOOKED_TIME if token.booked_at is not None and token is not waiting[0] else None
             return await self._kept(tx, caller, called, line, "called", cause)
 
-    async def _begin(self, tx: Transaction, caller: Caller, token: Token, schedule: Schedule, busy: set[int],
-                     room: str) -> Visit | None:
-        """A booked visit has its time already; anybody else takes what is free now, as any visit takes it."""
+    async def _begin(self, tx: Transaction, caller: Caller, token: Token, schedule: Schedule,
+                     busy: Mapping[UUID, AbstractSet[int]], room: str) -> Visit | None:
+        """A booked visit has its time already; anybody else takes what is free now, as any visit takes it. An emergency
+        does not wait for that: it begins over whatever the doctor has."""
         if token.appointment_id is not None:
             return await self._move_visit(tx, caller, token.appointment_id, visits.START)
-        visit = queue.visit_now(token, schedule, busy, visit_id=new_id(), room=room, by=caller.account_id,
-                                now=self.clock.now(), zone=self.zone)
+        now, theirs = self.clock.now(), busy[token.patient_id]
+        begun = partial(queue.visit_now, token, schedule, visit_id=new_id(), room=room, by=caller.account_id, now=now,
+                        zone=self.zone)
+        visit = begun(busy[schedule.doctor_id] | theirs)
+        if visit is None and token.precedence is Precedence.EMERGENCY and (visit := begun(theirs)):
+            visit = visits.over(visit, await tables.taken.lane_over(tx, visit), Overbooking.URGENT)
         if visit is None:
             return None
-        await make_way(tx, Room(await giving_way(tx, visit, None, self.clock.now())))
+        await make_way(tx, Room(await giving_way(tx, visit, None, now)))
         tables.taken.OCCUPANCY.add(tx, *tables.taken.occupied(visit))
         tables.VISITS.add(tx, visit)
         record(tx, caller, visit, visits.event(events.VisitStarted, visit, caller.account_id), visits.START.done)

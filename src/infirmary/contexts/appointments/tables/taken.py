@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 from operator import itemgetter
 from uuid import UUID
 
@@ -92,6 +93,13 @@ def occupied_anew(before: Visit, after: Visit) -> list[Occupied]:
     """What a visit takes at its new time beyond what it has."""
     own = set(occupied(before))
     return [row for row in occupied(after) if row not in own]
+
+
+async def lane_over(tx: Transaction, visit: Visit) -> int:
+    """The first lane in which nothing of its doctor lies over this time. Who inserts there first has it."""
+    time = grains(visit.starts_at, visit.ends_at)
+    taken = {row.lane for row in await tx.all(OCCUPIED, resources=[visit.doctor_id], since=time.start, until=time.stop)}
+    return next(lane for lane in count(1) if lane not in taken)
 
 
 async def release(tx: Transaction, visit: Visit | Hold, freed: range, keeps: Visit | None = None) -> None:
