@@ -78,7 +78,9 @@ def spoilt(ask: Ask, *, only_texts: bool = False) -> Iterator[Raw]:
     """The request with one place of it spoilt, for every place and all nonsense; or with texts, where they belong."""
     yield from () if only_texts else in_path(ask)
     yield from in_query(ask, only_texts=only_texts)
-    if ask.body is not None:
+    if ask.operation.upload:
+        yield from in_file(ask, only_texts=only_texts)
+    elif ask.body is not None:
         yield from in_form(ask) if ask.operation.form else in_json(ask, only_texts=only_texts)
 
 
@@ -119,6 +121,17 @@ def in_json(ask: Ask, *, only_texts: bool) -> Iterator[Raw]:
         written = json.dumps(body).encode()
         for value in STRINGS if only_texts else VALUES:
             yield raw(ask, written=written.replace(f'"{PLACEHOLDER}"'.encode(), value))
+    for written in () if only_texts else BODIES:
+        yield raw(ask, written=written)
+
+
+def in_file(ask: Ask, *, only_texts: bool) -> Iterator[Raw]:
+    """A table in whose first cell it stands; or instead of the table."""
+    assert ask.content
+    head, _, row = ask.content.partition(b"\n")
+    for text in TEXTS:
+        cell = '"{}"'.format(text.replace('"', '""')).encode(errors="surrogatepass")
+        yield raw(ask, written=head + b"\n" + cell + row[row.index(b","):])
     for written in () if only_texts else BODIES:
         yield raw(ask, written=written)
 

@@ -26,6 +26,11 @@ from .hours import Schedule
 from .obstacles import away, obstacle
 
 SOMEBODY = "Somebody or something that was asked for"
+LONGEST_SOUGHT = 400   # letters; a single one may unfold into eighteen
+
+
+def _sought(name: str) -> str:
+    return folded(name)[:LONGEST_SOUGHT]
 
 
 class KeptResource(Struct, frozen=True):
@@ -71,12 +76,12 @@ ALONE = Company()
 
 def added(form: ResourceForm, resource_id: UUID) -> KeptResource:
     name = form.name.strip()
-    return KeptResource(resource_id, form.kind, name, folded(name), form.department_id, active=True, version=1)
+    return KeptResource(resource_id, form.kind, name, _sought(name), form.department_id, active=True, version=1)
 
 
 def amended(kept: KeptResource, body: AmendResource) -> KeptResource:
     name = kept.name if body.name is UNSET else body.name.strip()
-    return replace(kept, name=name, sought=folded(name), active=kept.active if body.active is UNSET else body.active,
+    return replace(kept, name=name, sought=_sought(name), active=kept.active if body.active is UNSET else body.active,
                    department_id=kept.department_id if body.department_id is UNSET else body.department_id)
 
 
