@@ -73,7 +73,7 @@ async def test_ids_of_others_open_nothing(world: World, name: str, role: Any) ->
             wrong += [f"{kind} as {field} in the {place} tells {word!r}" for word in world.hidden_from(role)
                       if word.encode() in reply.body]
 
-    for place in ("query", *(["body"] if operation.body is not None else [])):
+    for place in ("query", *(["body"] if operation.body is not None and not operation.upload else [])):
         for kind in ("patient_id", "account_id", "doctor_id", "version", "roles"):
             if kind not in {field for where, field in known if where == place} and not declares(operation, place, kind):
                 reply = await world.send(with_id(ask, place, kind, foreign.get(kind, foreign["patient_id"])), token)

@@ -63,17 +63,17 @@ def without_reach(world: World, name: str) -> Routes:
 
 def telling_404(world: World, name: str) -> Routes:
     service = copy.copy(world.house.rooms["appointments"].service)
-    honest = service.visit
+    honest = service.seen
 
-    async def visit(caller: Caller, appointment_id: Any, *args: Any, **more: Any) -> Any:
+    async def seen(caller: Caller, appointment_id: Any) -> Any:
         try:
-            return await honest(caller, appointment_id, *args, **more)
+            return await honest(caller, appointment_id)
         except NotFound:
             async with service.db.reading() as reading:
                 kept = await VISITS.get(reading, appointment_id)
             raise NotFound("This visit is not yours.") if kept else NotFound() from None
 
-    service.visit = visit
+    service.seen = seen
     return served(world, name, service=service)
 
 

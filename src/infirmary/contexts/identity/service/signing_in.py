@@ -64,6 +64,8 @@ class SigningIn(Linking, Clients, Devices):
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
         # Never kept as an answer (`tx.answer`): tokens are stored nowhere. A repeated sign-in is another session, and a
         # repeated refresh gets the same token by itself.
+        if body.code_id:
+            _needed(otp=body.otp)
         match body.grant_type:
             case "password":
                 _needed(username=body.username, password=body.password)
