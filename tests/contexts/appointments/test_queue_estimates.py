@@ -22,7 +22,7 @@ from .test_queue import MINUTE, at_nine, call, checks_in, line, nothing_overlaps
 
 D = Delay
 REASONS = {   # what may put others back, by what happens; that visits take longer may show at any time
-    "joins": set(), "emergency": {D.EMERGENCY}, "precedence": {D.PRECEDENCE}, "checks_in": {D.BOOKED_TIME},
+    "joins": {D.UNTIL_BOOKED}, "emergency": {D.EMERGENCY}, "precedence": {D.PRECEDENCE}, "checks_in": {D.BOOKED_TIME},
     "called": {D.BOOKED_TIME}, "seen": set(), "back": {D.CAME_BACK, D.NOT_THERE}, "leaves": set(),
     "put_before": {D.PRECEDENCE}, "put_behind": {D.REORDERED}, "doctor": {D.DOCTOR_LEFT}, "time": set()}
 FAR = datetime.max.replace(tzinfo=at(0).tzinfo)

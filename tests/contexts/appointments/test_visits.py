@@ -15,6 +15,7 @@ from infirmary.contexts.appointments import events
 from infirmary.contexts.appointments.contract import Mode, NotInThisState, RescheduleAppointment, Status, TooEarly
 from infirmary.contexts.appointments.domain import hours, visits
 from infirmary.contexts.appointments.domain.calendar import calendar_file
+from infirmary.contexts.appointments.domain.participants import ALONE
 from infirmary.contexts.appointments.domain.visits import Move
 
 from .builders import MONDAY, a_schedule, a_visit, at
@@ -48,7 +49,7 @@ def test_a_visit_moves_only_along_its_states(move: Move, status: Status):
 def test_only_what_has_not_begun_can_be_put_to_another_time(status: Status):
     def to_ten():
         return visits.rescheduled(a_visit(status), RescheduleAppointment(starts_at=at(10)), schedule=a_schedule(),
-                                  by_staff=True, now=at(8), zone=DUBLIN)
+                                  by_staff=True, now=at(8), zone=DUBLIN, company=ALONE)
     if status in (S.REQUESTED, S.BOOKED):
         assert (to_ten().starts_at, to_ten().status) == (at(10), status)
     else:

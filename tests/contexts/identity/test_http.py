@@ -46,7 +46,7 @@ async def test_registering_signing_in_refreshing_and_signing_out(browser: Browse
     assert (status, set(made)) == (201, {"account_id", "patient_id"})
     status, tokens, headers = await browser.token(grant_type="password", username="ada@example.test", password=PASSWORD)
     assert (status, headers["Cache-Control"]) == (200, "no-store")
-    assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in", "device_token"}
     status, me, headers = await browser("GET", "/api/v1/auth/me",
                                         headers={"Authorization": f"Bearer {tokens['access_token']}"})
     assert (status, me["patient_id"], headers["ETag"]) == (200, made["patient_id"], '"2"')

@@ -19,7 +19,7 @@ async def test_it_listens_and_has_its_jobs(database_url, tmp_path):
             "appointments.AppointmentDeclined", "appointments.AppointmentRescheduled",
             "appointments.AppointmentCancelled", "appointments.TimeOffered", "appointments.WaitLapsed",
             "appointments.NotSeenThatDay", "appointments.MovePlanDone", "appointments.SeriesChanged",
-            "appointments.VisitCompleted", "identity.PasswordResetRequested", "identity.PasswordChanged",
+            "appointments.VisitCompleted", "appointments.ParticipantsChanged", "identity.PasswordResetRequested", "identity.PasswordChanged",
             "identity.FactorChanged", "identity.RefreshTokenReused", "identity.SignInCodeAsked",
             "patients.GuardianNamed", "patients.GuardianshipEnded"}
         assert [job.name for job in NOTIFICATIONS.jobs(desk.service)] == ["send-mail", "forget-notifications"]

@@ -49,6 +49,7 @@ class Delay(StrEnum):
     EMERGENCY = "emergency"            # somebody had to be seen at once
     PRECEDENCE = "precedence"          # somebody who may not wait long was put before
     BOOKED_TIME = "booked_time"        # somebody with a booked time goes first
+    UNTIL_BOOKED = "until_booked"      # somebody is seen while one waits for one's own booked time
     CAME_BACK = "came_back"            # somebody who was called before waits again
     REORDERED = "reordered"            # the desk changed the order
     NOT_THERE = "not_there"            # they were called and were not there

@@ -286,7 +286,7 @@ def _starts(doctor: AtWork, at: int, token: Token) -> int | None:
 def told_anew(before: Mapping[UUID, Told], now_so: Mapping[UUID, Told], cause: Delay | None,
               back: UUID | None = None) -> dict[UUID, Told]:
     """What is told from now on. Whatever is later than it was has a reason: `cause`, or that visits take longer; a few
-    minutes without one are not worth telling. `back`: who was called, was not there, and waits again."""
+    minutes without one are not worth telling. Without a cause, only who waits for a booked time lets others by. `back`: who was called, was not there, and waits again."""
     found = {}
     for token_id, fresh in now_so.items():
         was = before.get(token_id)
@@ -302,7 +302,7 @@ def _told_next(was: Told, fresh: Told, cause: Delay | None) -> Told:
     if time_lost and cause is None and not place_lost and _a_little(was.expected, fresh.expected):
         return replace(fresh, expected=was.expected, delay=was.delay)
     if place_lost or time_lost:
-        return replace(fresh, delay=cause or Delay.TAKES_LONGER)
+        return replace(fresh, delay=cause or (Delay.UNTIL_BOOKED if place_lost else Delay.TAKES_LONGER))
     better = _later(fresh.expected, was.expected)
     return replace(fresh, delay=None if better else was.delay)
 
