@@ -125,7 +125,7 @@ async def test_kill_after_kill_loses_nothing_and_doubles_nothing(settings: Setti
     finally:
         hospital.stop()
     visits, grains = await everything(settings)
-    holds = {hold.id for hold in await kept(settings, "appointments", tables.HOLDS.find())}
+    holds = {hold.id for hold in await kept(settings, "appointments", tables.holds.HOLDS.find())}
     over = {visit.id for visit in visits if visit.status is Status.COMPLETED}   # what was of their time stays theirs
     booked_once(visits, [grain for grain in grains if grain.appointment_id not in holds | over])
     assert Counter(grain.appointment_id for grain in grains if grain.appointment_id in holds) == dict.fromkeys(holds, 2 * 4)
