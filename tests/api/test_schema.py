@@ -1,6 +1,6 @@
 """The API document and what is served, held against each other by schemathesis: every operation, three roles.
 
-FUZZ_EXAMPLES=500 makes it look longer (15 without); FUZZ_SEED repeats a run that found something.
+FUZZ_EXAMPLES=500 makes it look longer (8 without); FUZZ_SEED repeats a run that found something.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infirmary.run import operations
 from tests.architecture.requests import OPERATIONS
 from tests.architecture.world import World
 
-EXAMPLES, SEED = os.environ.get("FUZZ_EXAMPLES", "15"), os.environ.get("FUZZ_SEED", "1")
+EXAMPLES, SEED = os.environ.get("FUZZ_EXAMPLES", "8"), os.environ.get("FUZZ_SEED", "1")
 SETTINGS = Path(__file__).parent / "schemathesis.toml"
 _COUNTED = re.compile(r"([\d,]+) generated")
 pytestmark = pytest.mark.asyncio(loop_scope="module")

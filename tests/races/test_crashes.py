@@ -32,7 +32,7 @@ from tests.hospital import Running, Seeded, seed, token
 
 from .test_double_booking import booked_once, everything
 
-KILLS = int(os.environ.get("KILLS", "15"))
+KILLS = int(os.environ.get("KILLS", "8"))
 T = TypeVar("T")
 CONTEXTS = ("appointments", "identity", "notifications", "patients", "reports", "staff", "audit")
 
@@ -103,7 +103,7 @@ async def test_kill_after_kill_loses_nothing_and_doubles_nothing(settings: Setti
     hospital = Running(settings, workers)
     heard = Heard()
     unknown: list[load.Sent] = []
-    rounds = KILLS if engine == "sqlite" else KILLS // 5
+    rounds = KILLS if engine == "sqlite" else KILLS // 4
     for _ in range(rounds):
         hospital.start()
         sends = unknown[:200] + wishes(settings, there, chance, heard)

@@ -22,7 +22,7 @@ from infirmary.settings import Settings
 from tests import load
 from tests.hospital import Seeded, running, seed, token
 
-ATTEMPTS = int(os.environ.get("ATTEMPTS", "3000"))
+ATTEMPTS = int(os.environ.get("ATTEMPTS", "1500"))
 SLOTS, PROCESSES, CONNECTIONS = 100, 4, 16
 LIVE = {Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS}
 
