@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import MetaData
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from infirmary.kernel.database.db import Database, with_kernel_tables
 
 from . import servers
 
+TOGETHER = ("tests/browser/", "tests/guesses/", "tests/kernel/kafka/", "tests/separate/")
 KERNEL = with_kernel_tables(MetaData())
 _server = cache(lambda engine: {"postgresql": servers.postgres, "mariadb": servers.mariadb}[engine]())
 
@@ -48,6 +51,21 @@ async def db(database_url: Callable[[str], str]) -> AsyncIterator[Database]:
     await database.create(KERNEL)
     yield database
     await database.close()
+
+
+class Together(LoadScopeScheduling):
+    """Tests of one of these folders run in one process, as they share something costly; all others wherever there is room.
+
+    By folder, since the marks of `--dist loadgroup` (pytest-xdist 3.8) are not seen under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 def pytest_configure() -> None:

@@ -10,7 +10,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from .conftest import DESKTOP, PHONE, Visitor
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 

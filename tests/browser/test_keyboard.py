@@ -5,12 +5,10 @@ from collections.abc import Callable
 from random import choices, randint
 from string import ascii_lowercase
 
-import pytest
 from playwright.sync_api import expect
 
 from .conftest import Visitor
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 

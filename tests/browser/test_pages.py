@@ -10,7 +10,6 @@ from playwright.sync_api import Browser
 from .conftest import DESKTOP, PHONE, Visitor
 from .every_page import PAGES, examples
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 

@@ -3,12 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from .conftest import PHONE, Visitor
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def with_a_finger(visitor: Visitor) -> Callable[[], int]:

@@ -10,7 +10,6 @@ from tests.provider import real
 
 from .conftest import DESKTOP, PASSWORD, PHONE, PROVIDER_PORT, Visitor
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 

@@ -5,12 +5,9 @@ import random
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import DESKTOP, PHONE, Visitor
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def opened(page: Page, part: str) -> str:

@@ -3,12 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from .conftest import PHONE, Visitor
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 FOCUSED = "document.activeElement.outerHTML.slice(0, 200)"
 

@@ -5,14 +5,12 @@ import re
 from collections.abc import Callable
 from uuid import uuid4
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import DESKTOP, PHONE, Visitor
 from .office import Office, soon
 from .test_journey import sign_up
 
-pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
 
 

@@ -12,7 +12,6 @@ from tests.services import missing, services
 from .__main__ import run
 
 
-@pytest.mark.xdist_group("services")
 @pytest.mark.skipif(bool(missing()), reason=missing() or "")
 def test_nothing_is_lost_or_doubled_while_processes_die(tmp_path: Path) -> None:
     with services(replicas=2) as place:

@@ -38,7 +38,6 @@ PEOPLE = 50 if FULL else 5
 BEFORE = 500                  # questions of a bystander by which the others are judged
 RIGHT = "three unrelated words of {}"
 URL = "https://hospital.test"
-pytestmark = pytest.mark.xdist_group("guesses")
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ MakeBus = Callable[..., Awaitable["KafkaBus"]]
 MakeJournal = Callable[[str], Awaitable[Journal]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
-
-
 @pytest.fixture(autouse=True)
 def _there_is_kafka() -> None:
     if reason := broker.unavailable():

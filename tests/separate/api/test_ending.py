@@ -6,8 +6,6 @@ import pytest
 from tests.ending import amending_ends_it
 from tests.services import Services
 
-pytestmark = pytest.mark.xdist_group("services")
-
 
 @pytest.mark.parametrize(("changes", "then"), [({"disabled": True}, 401), ({"roles": ["auditor"]}, 403)])
 async def test_what_is_taken_away_counts_no_more_within_five_seconds(

@@ -32,7 +32,7 @@ from tests.provider.lying import a_provider, a_secret_in
 from tests.separate.place import PROVIDER_PORT, Facts, configure, push
 from tests.services import Services
 
-pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CHECKED = "/api/v1"   # under which the gateway looks at tokens; what is published beside it needs none
 # What denials leave, what travels by itself (an entry to the trail, a mail to its reader), and how far it has come.
 BY_ITSELF = {"answered", "throttle", "alembic_version", "audit_event", "audit_term", "delivery"}

@@ -14,7 +14,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
-import pytest
 
 from infirmary.language import ADMIN, RECEPTION
 from infirmary.run.up import DATABASES
@@ -23,7 +22,6 @@ from tests.hospital import Seeded, free_port, token
 from tests.separate.place import configure, plan_of, push, told
 from tests.services import Services
 
-pytestmark = pytest.mark.xdist_group("services")
 CONNECTIONS, READS, BOOKINGS = 8, 270, 30   # reads and bookings of one round
 SLOT = timedelta(minutes=20)
 FOUND_WITHIN = 20.0    # seconds

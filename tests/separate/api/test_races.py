@@ -7,13 +7,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-import pytest
-
 from tests.hospital import Seeded
 from tests.races.test_double_booking import a_hundred_cancel_at_once, race_for_a_hundred_slots
 from tests.services import Services
 
-pytestmark = pytest.mark.xdist_group("services")
 ATTEMPTS = int(os.environ.get("ATTEMPTS", "2000"))
 
 

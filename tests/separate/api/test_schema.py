@@ -9,7 +9,6 @@ from tests.architecture.requests import OPERATIONS
 from tests.hospital import Seeded, token
 from tests.services import Services
 
-pytestmark = pytest.mark.xdist_group("services")
 INSIDE = [name for name, operation in OPERATIONS.items() if set(operation.allow) == {SERVICE}]   # no address outside
 
 

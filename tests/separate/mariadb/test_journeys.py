@@ -1,8 +1,5 @@
 """The journeys, asked at the gateway of a hospital on MariaDB."""
 from __future__ import annotations
 
-import pytest
-
 from tests.separate.api.test_journeys import *  # noqa: F403
 
-pytestmark = pytest.mark.xdist_group("services")
