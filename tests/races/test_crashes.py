@@ -30,7 +30,7 @@ from infirmary.settings import Settings
 from tests import load
 from tests.hospital import Running, Seeded, seed, token
 
-from .test_double_booking import booked_once, everything
+from .test_double_booking import booked_once, everything, kept
 
 KILLS = int(os.environ.get("KILLS", "8"))
 T = TypeVar("T")
@@ -172,15 +172,6 @@ async def until_delivered(settings: Settings) -> None:
                 while await reading.one(WAITING):
                     await asyncio.sleep(.1)
             await db.close()
-
-
-async def kept(settings: Settings, context: str, query: Query[T]) -> list[T]:
-    db = await Database.open(settings.database_url(context), context)
-    try:
-        async with db.reading() as reading:
-            return await reading.all(query)
-    finally:
-        await db.close()
 
 
 async def effects_happened_once(settings: Settings, visits: set[UUID]) -> None:

@@ -10,19 +10,21 @@ import random
 from collections import defaultdict
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import Status
 from infirmary.kernel.database.db import Database
+from infirmary.kernel.database.statement import Query
 from infirmary.language import PATIENT, RECEPTION
 from infirmary.settings import Settings
 from tests import load
 from tests.hospital import Seeded, running, seed, token
 
 ATTEMPTS = int(os.environ.get("ATTEMPTS", "1500"))
+T = TypeVar("T")
 SLOTS, PROCESSES, CONNECTIONS = 100, 4, 16
 LIVE = {Status.REQUESTED, Status.BOOKED, Status.CHECKED_IN, Status.IN_PROGRESS}
 
@@ -31,14 +33,19 @@ def booking(access: str, body: dict[str, Any], tag: Any = None) -> load.Sent:
     return load.request("POST", "/api/v1/appointments", token=access, body=body, tag=tag)
 
 
-async def everything(settings: Settings) -> tuple[list[Any], list[Any]]:
-    """Every visit and every occupied grain, straight from the tables."""
-    db = await Database.open(settings.database_url("appointments"), "appointments")
+async def kept(settings: Settings, context: str, query: Query[T]) -> list[T]:
+    db = await Database.open(settings.database_url(context), context)
     try:
         async with db.reading() as reading:
-            return (await reading.all(tables.VISITS.find()), await reading.all(tables.taken.OCCUPANCY.find()))
+            return await reading.all(query)
     finally:
         await db.close()
+
+
+async def everything(settings: Settings) -> tuple[list[Any], list[Any]]:
+    """Every visit and every occupied grain, straight from the tables."""
+    return (await kept(settings, "appointments", tables.VISITS.find()),
+            await kept(settings, "appointments", tables.taken.OCCUPANCY.find()))
 
 
 def of(there: Seeded, visits: list[Any], grains: list[Any]) -> tuple[list[Any], list[Any]]:

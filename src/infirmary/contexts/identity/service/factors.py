@@ -54,8 +54,7 @@ class Factors(Sessions):
 
     async def _enroll(self, caller: Caller, secret: str) -> TotpEnrolment:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor and factor.confirmed_at:
                 raise FactorSet
@@ -72,8 +71,7 @@ class Factors(Sessions):
     async def _confirm(self, caller: Caller, code: str, codes: list[str]) -> RecoveryCodes:
         now = self.clock.now()
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or factor.confirmed_at:
                 raise NothingToConfirm
@@ -92,8 +90,7 @@ class Factors(Sessions):
 
     async def _renew_codes(self, caller: Caller, codes: list[str]) -> RecoveryCodes:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             factor = await tables.TOTPS.get(tx, account.id)
             if factor is None or not factor.confirmed_at:
                 raise NoFactor
@@ -143,8 +140,7 @@ class Factors(Sessions):
 
     async def _reset_factor(self, caller: Caller, account_id: UUID) -> Done:
         async with self.db.transaction() as tx:
-            account = await locked(tx, account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, account_id)
             dropped = [await self._drop(tx, account), await tx.run(tables.passkeys.DROP_ALL, account_id=account.id),
                        await tx.run(tables.contact_points.DROP_ALL, key=account.id)]
             if not any(dropped):

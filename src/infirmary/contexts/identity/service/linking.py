@@ -17,7 +17,6 @@ from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.errors import NotFound
 
 from .letting_in import LettingIn
-from .sessions import locked
 
 
 class Linking(LettingIn):
@@ -49,8 +48,7 @@ class Linking(LettingIn):
 
     async def _unlink(self, caller: Caller, account_id: UUID | None, login_id: UUID) -> Done:
         async with self.db.transaction() as tx:
-            account = await locked(tx, account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, account_id)
             login = await tables.LOGINS.get(tx, login_id)
             if login is None or login.account_id != account.id or not await tx.run(tables.UNLINK, key=login_id):
                 raise NotFound   # gone while we were looking

@@ -99,8 +99,7 @@ class Passkeys(LettingIn):
 
     async def _add(self, caller: Caller, body: NewPasskey, challenge: bytes, made: Made) -> Passkey:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             self._spend(tx, challenge, _to_make(account.id))
             if (await tx.one(kept.HOW_MANY, account_id=account.id) or 0) >= domain.MOST_PASSKEYS:
                 raise TooManyPasskeys

@@ -32,7 +32,7 @@ from infirmary.kernel.errors import FieldError
 from infirmary.language import Channel
 
 from .posting import asked
-from .sessions import Sessions, locked
+from .sessions import Sessions
 
 NAMES = {Channel.EMAIL: "e-mail", Channel.SMS: "text message"}
 
@@ -89,8 +89,7 @@ class ReachingPeople(Sessions):
     async def _confirmed(self, caller: Caller, sent: SentCodeRow, code: str) -> ContactPoint | None:
         now = self.clock.now()
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             if not await self.used(tx, sent, code):
                 return None
             before = await self._there(tx, account.id, sent.channel)
@@ -112,8 +111,7 @@ class ReachingPeople(Sessions):
 
     async def _remove_point(self, caller: Caller, channel: Channel) -> Done:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             before = await self._there(tx, account.id, channel)
             if before is None:
                 raise NoFactor
@@ -130,8 +128,7 @@ class ReachingPeople(Sessions):
 
     async def _ask_for_codes(self, caller: Caller, channel: Channel) -> ContactPoint:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             roles = (await self.roles(tx, account.id))[account.id]
             if not set(self.kit.settings.strong_factor).isdisjoint(roles):
                 raise StrongerFactorNeeded
@@ -149,8 +146,7 @@ class ReachingPeople(Sessions):
 
     async def _stop_asking(self, caller: Caller, channel: Channel) -> Done:
         async with self.db.transaction() as tx:
-            account = await locked(tx, caller.account_id)
-            await self.must_be_fresh(tx, caller)
+            account = await self.to_change(tx, caller, caller.account_id)
             if not await tx.run(kept.STOP_ASKING, key=account.id, on=channel):
                 raise NoFactor
             self.tell_of_factor(tx, caller, account, FactorChange.CODES_REMOVED, NAMES[channel])

@@ -116,6 +116,12 @@ class Sessions(Codes):
             await self.must_be_fresh(reading, caller)
         return Done()
 
+    async def to_change(self, tx: Transaction, caller: Caller, account_id: UUID | None) -> AccountRow:
+        """How somebody signs in: the account is theirs alone who asks until the commit, and their password is fresh."""
+        account = await locked(tx, account_id)
+        await self.must_be_fresh(tx, caller)
+        return account
+
     async def must_be_fresh(self, reading: Reading, caller: Caller) -> None:
         """Refuses unless the password was given in this session within the last minutes."""
         session = await tables.SESSIONS.get(reading, caller.session_id) if caller.session_id else None
