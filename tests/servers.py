@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 HOME = "TEST_SERVERS_OF_INFIRMARY"   # in the environment, so that children share their parent's servers
 START_SECONDS = 60
+CONNECTIONS = 600   # three workers with two hospitals each, at times; every part of a hospital has a pool of its own
 _alive: dict[str, int] = {}       # the owner's ends of the pipes,
 _owned: list[Path] = []           # and its directory
 _keepers: dict[str, subprocess.Popen[bytes]] = {}   # those that this process started
@@ -207,7 +208,7 @@ class Postgres(_Server):
                 "--locale=C.UTF-8", "--no-sync"]   # a half-made directory after a power cut is not kept anyway
 
     def _serve(self, data: Path, port: int) -> list[str]:
-        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200",
+        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", f"max_connections={CONNECTIONS}",
                     "shared_buffers=64MB", "autovacuum_naptime=5s")
         return [f"{self._bin()}/postgres", "-D", str(data), "-p", str(port),
                 *(word for setting in settings for word in ("-c", setting))]
@@ -255,7 +256,7 @@ class MariaDb(_Server):
     def _serve(self, data: Path, port: int) -> list[str]:
         return [_program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
                 f"--socket={self.directory}/socket", f"--pid-file={data}/pid", f"--init-file={self.directory}/init.sql",
-                "--skip-name-resolve", "--max-connections=200", "--innodb-buffer-pool-size=64M"]
+                "--skip-name-resolve", f"--max-connections={CONNECTIONS}", "--innodb-buffer-pool-size=64M"]
 
     async def _create(self, database: str) -> None:
         await self._administer(f"DROP DATABASE IF EXISTS `{database}`", f"CREATE DATABASE `{database}`")

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from urllib.parse import urlencode
@@ -68,8 +68,8 @@ class Regular:
         self._port, self._form, self._device = port, {"grant_type": "password", "username": username, "password": password}, device
         self.statuses: Counter[int] = Counter()
 
-    async def comes_and_goes(self) -> None:
-        while True:
+    async def comes_and_goes(self, enough: Callable[[], bool]) -> None:
+        while not enough():
             body = urlencode({**self._form, "device_tokens": self._device}).encode()
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             with contextlib.closing(writer):
@@ -89,10 +89,10 @@ class Bystander:
         self._port, self._ask = port, load.request("GET", "/api/v1/auth/me", token=token).raw
         self.seconds: list[float] = []
 
-    async def works(self, questions: int | None = None) -> None:
+    async def works(self, enough: Callable[[], bool]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         with contextlib.closing(writer):
-            while questions is None or len(self.seconds) < questions:
+            while not enough():
                 begun = time.perf_counter()
                 writer.write(self._ask)
                 status, _ = await load._answer(reader)

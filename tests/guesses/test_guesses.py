@@ -96,14 +96,14 @@ def guesses() -> list[bytes]:
 async def _attacked(port: int, bystander: str, regular: Regular, addresses: list[str]) -> tuple[Outcome, float, float]:
     """What the guesses were answered with, and the p95 of somebody else: in peace, and meanwhile."""
     before, meanwhile, after = (Bystander(port, bystander) for _ in range(3))
-    await before.works(BEFORE if FULL else 50)
-    others = [asyncio.create_task(one) for one in (meanwhile.works(), regular.comes_and_goes())]
+    questions = BEFORE if FULL else 50
+    await before.works(lambda: len(before.seconds) >= questions)
+    over = asyncio.Event()   # they end what they are at, so each of their hashes is known by its answer
+    others = asyncio.gather(meanwhile.works(over.is_set), regular.comes_and_goes(over.is_set))
     outcome = await guessed(port, guesses(), addresses, RATE)
-    for one in others:
-        one.cancel()
-    for ended in await asyncio.gather(*others, return_exceptions=True):
-        assert isinstance(ended, asyncio.CancelledError)
-    await after.works(BEFORE if FULL else 50)
+    over.set()
+    await others
+    await after.works(lambda: len(after.seconds) >= questions)
     return outcome, max(before.p95, after.p95), meanwhile.p95
 
 
