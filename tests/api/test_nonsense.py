@@ -1,8 +1,12 @@
-"""Nonsense in every place of every operation: an answer below 500 that says so in JSON, and nothing half-written."""
+"""Nonsense in every place of every operation: an answer below 500 that says so in JSON, and nothing half-written.
+
+Every place is sent a third of the nonsense, the next place the next third; with NONSENSE=all each is sent all of it.
+"""
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import typing
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +27,7 @@ from .nonsense import BODIES, STRINGS, TEXTS, VALUES
 
 QUERIES = (*(quote(text, safe="") for text in TEXTS if len(text) <= 5_000), "%00", "%ff", "%c3%28", "%ed%a0%80", "%",
            "%zz", "+", "%u0041", "a&b", "a;b", "%26", "&" * 50, "1&{name}=2", "[]", "%5B%5D=1")
+SHARE = 1 if os.environ.get("NONSENSE") == "all" else 3
 SEEN: Counter[int] = Counter()
 PLACEHOLDER = "71c9d2e8"   # stands in a body where nonsense will be
 
@@ -163,7 +168,7 @@ async def test_nonsense_is_answered_with_sense(world_on_each: World, name: str) 
     async def every() -> list[Raw]:
         """All of it, about something that nobody has changed yet."""
         ask = await MAKERS[name](operation, world, world.subject(cell.who, cell.whose))
-        return list(spoilt(ask, only_texts=not on_sqlite))
+        return list(spoilt(ask, only_texts=not on_sqlite))[sorted(OPERATIONS).index(name) % SHARE::SHARE]
 
     todo = await every()
     for at in range(0, len(todo), at_once):

@@ -110,11 +110,12 @@ class Visitor:
         today = str(self.open("/doctor/diary").locator("[data-diary]").get_attribute("data-date"))
         return date.fromisoformat(today) + timedelta(days=days)
 
-    def axe(self, *rules: str) -> list[str]:
-        """What axe finds: A, AA, 2.2 and best practice; or by these rules alone."""
+    def axe(self, *rules: str, colours: bool = True) -> list[str]:
+        """What axe finds: A, AA, 2.2 and best practice; or by these rules alone. To judge colours takes it longest."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("rules => axe.run(document, {runOnly: rules})", list(rules or AXE_TAGS))
+        found = self.page.evaluate("([rules, on]) => axe.run(document, {runOnly: rules, rules: {'color-contrast': {enabled: on}}})",
+                                   [list(rules or AXE_TAGS), colours])
         return [f"{one['id']}: {one['help']} {[node['target'] for node in one['nodes'][:3]]}" for one in found["violations"]]
 
     def found_in_both_schemes(self) -> list[str]:

@@ -35,7 +35,8 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(visit: Visit, known: dict[str
             page.reload()   # it chooses its view when it opens
         page.wait_for_timeout(50)
         page.emulate_media(color_scheme="light")
-        found += [f"{page.url}, desktop: {one}" for one in visitor.axe()]
+        first = path == PAGES[role][0]   # what a desktop adds is around the page, and has the same colours on each
+        found += [f"{page.url}, desktop: {one}" for one in visitor.axe(colours=first)]
     visitor.said = [said for said in visitor.said if "404" not in said]   # the pages that are not there say so
     assert found == []
 

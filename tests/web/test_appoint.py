@@ -101,6 +101,14 @@ async def test_the_patients_own_other_visit_is_named_as_the_reason(hospital: Hos
     assert "Rosa Delgado Vega has another visit from 09:00 to 09:20." in answer.words
 
 
+async def test_times_at_which_the_patient_is_elsewhere_are_not_offered_to_the_desk(hospital: Hospital) -> None:
+    desk, people = hospital.desk, hospital.people
+    taken = slot_value(people.brennan.id, people.booked.starts_at)
+    for patient, offered in ((people.rosa, False), (people.lan, True)):
+        page = await desk.open(f"/desk/book?patient_id={patient.id}&doctor_id={people.brennan.id}&day=2027-03-01")
+        assert (taken in page.text) is offered
+
+
 @pytest.mark.parametrize(("fields", "status", "says"), [
     ({"time": "19:00"}, 422, "This time lies outside the hours"), ({"time": "7:58"}, 422, "This time has passed"),
     ({"time": "soon"}, 400, "Write a time such as 9:20."), ({"time": "10:00", "minutes": "7"}, 400, "Between 5 and 480"),

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from infirmary.contexts.appointments.contract import (
+    COMES_BEFORE,
     Appointment,
     Appointments,
     Because,
@@ -52,7 +53,7 @@ WELCOME = {RECEPTION, NURSE, ADMIN}
 def open_to(page: Page, one: Appointment) -> list[Deed]:
     """What this person can do with the visit as it stands; the first is the next one to do."""
     return list(_open(page.caller.roles, one, begun=page.now >= one.starts_at,
-                      today=page.local(one.starts_at).date() <= page.today))
+                      today=page.local(one.starts_at).date() <= page.today or page.now >= one.starts_at - COMES_BEFORE))
 
 
 def _open(roles: Collection[str], one: Appointment, *, begun: bool, today: bool) -> list[Deed]:

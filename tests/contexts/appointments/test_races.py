@@ -76,7 +76,7 @@ async def check(clinic: Clinic) -> list[Visit]:
 DAY = [opening(weekday, "09:00", "17:20") for weekday in range(1, 8)]   # 25 slots of 20 minutes
 
 
-async def test_two_thousand_claims_on_a_hundred_slots_make_a_hundred_visits(every_clinic: Clinic):
+async def test_five_hundred_claims_on_a_hundred_slots_make_a_hundred_visits(every_clinic: Clinic):
     clinic = every_clinic
     doctors = [await clinic.doctor(weekly=DAY) for _ in range(4)]
     slots = [(doctor, at(9) + timedelta(minutes=20 * place)) for doctor in doctors for place in range(25)]
@@ -84,10 +84,10 @@ async def test_two_thousand_claims_on_a_hundred_slots_make_a_hundred_visits(ever
     def claim(doctor: UUID, starts_at: object) -> Awaitable[Appointment]:
         patient = new_id()
         return clinic.book(doctor, starts_at, patient_id=patient, caller=as_patient(patient))
-    claims = slots * 20
+    claims = slots * 5
     random.Random(1).shuffle(claims)
     outcomes = await all_at_once(claim(*one) for one in claims)
-    assert Counter(map(type, outcomes)) == {Appointment: 100, TimeIsTaken: 1900}
+    assert Counter(map(type, outcomes)) == {Appointment: 100, TimeIsTaken: 400}
     assert {(visit.doctor_id, visit.starts_at) for visit in await check(clinic)} == set(slots)
     refused = [one for one in outcomes if isinstance(one, TimeIsTaken)]
     assert {one.extra["conflicts"][0]["whose"] for one in refused} == {"doctor"}, "also while the winner is committing"
@@ -98,12 +98,12 @@ def at_random(chance: random.Random, *, day: int) -> dict[str, object]:
             "minutes": 5 * chance.randint(1, 18)}
 
 
-async def test_two_thousand_visits_of_any_length_never_overlap(every_clinic: Clinic):
+async def test_five_hundred_visits_of_any_length_never_overlap(every_clinic: Clinic):
     clinic, chance = every_clinic, random.Random(2)
     doctors, patients = [await clinic.doctor() for _ in range(6)], [new_id() for _ in range(12)]
     outcomes = await all_at_once(
         clinic.book(chance.choice(doctors), patient_id=chance.choice(patients), **at_random(chance, day=chance.randrange(2)))
-        for _ in range(2000))
+        for _ in range(500))
     found = Counter(map(type, outcomes))
     assert set(found) <= {Appointment, TimeIsTaken, SlotNotOffered}
     assert len(await check(clinic)) == found[Appointment] > 50

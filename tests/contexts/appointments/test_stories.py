@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from infirmary.contexts.appointments.contract import (
+    COMES_BEFORE,
     Because,
     NotInThisState,
     RescheduleAppointment,
@@ -139,7 +140,7 @@ class Story(RuleBasedStateMachine):
         key = self.ids[which % len(self.ids)]
         visit, (states, after, since) = self.visits[key], MOVES[move]
         answer = self.asked(getattr(self.clinic.ask, move)(reception, key, *GIVEN.get(move, [])))
-        earliest = {"day": visit.starts.replace(hour=0, minute=0), "start": visit.starts, "": self.now}[since]
+        earliest = {"day": min(visit.starts.replace(hour=0, minute=0), visit.starts - COMES_BEFORE), "start": visit.starts, "": self.now}[since]
         if visit.status not in states:
             assert answer is NotInThisState
         elif self.now < earliest:

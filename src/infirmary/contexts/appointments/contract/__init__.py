@@ -24,6 +24,7 @@ from .visits import (
     BOOKERS,
     BOOKING,
     BOOKING_ANEW,
+    COMES_BEFORE,
     DESK,
     ON_THE_DAY,
     PATIENTS,
@@ -65,7 +66,7 @@ from .visits import (
 from .waitlist import AlreadyWaiting, JoinWaitlist, OfferIsGone, Standing, Waiting, WaitIsOver
 
 __all__ = [
-    "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DeskAsksColleagues",
+    "COMES_BEFORE", "Appointment", "Appointments", "Because", "BookAppointment", "DayIsFull", "DeskAsksColleagues",
     "DoctorNotAvailable", "DoctorOfVisitDecides", "Held", "HoldIsGone", "HoldSlot", "Minutes", "Mode",
     "NotInThisState", "Obstacle", "ObstacleCode", "OpenVisits", "Opening", "Overbooking", "Overlapping",
     "Participant", "ParticipantKind", "ParticipantNotAvailable", "PatientNotActive", "RescheduleAppointment", "Slot",

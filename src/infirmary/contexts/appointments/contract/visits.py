@@ -1,6 +1,7 @@
 """What a visit is, what is asked for and answered about it, and what may be in the way."""
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -287,6 +288,7 @@ class TooEarly(Refusal):
     """This can be said when the time of the visit has come."""
 
 
+COMES_BEFORE = timedelta(hours=2)   # who has a visit soon after midnight is there before it
 DESK = {RECEPTION: ANY, ADMIN: ANY, NURSE: ANY}
 BOOKERS = {PATIENT: OWN, RECEPTION: ANY, ADMIN: ANY, NURSE: ANY, DOCTOR: TREATING}
 PATIENTS = {PATIENT: OWN, **DESK}

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from infirmary.contexts.appointments import events
 from infirmary.contexts.appointments.contract import (
+    COMES_BEFORE,
     Appointment,
     BookAppointment,
     Mode,
@@ -88,7 +89,7 @@ def doctors_of(visit: Visit | Appointment) -> list[UUID]:
 
 
 class Move(NamedTuple):
-    """A step from one state to the next. `since`: not before the visit's "day" or its "start"."""
+    """A step from one state to the next. `since`: not before the visit's "day" (or COMES_BEFORE it, around midnight) or its "start"."""
 
     done: str
     before: tuple[Status, ...]
@@ -101,7 +102,6 @@ ACCEPT = Move("accepted", (Status.REQUESTED,), Status.BOOKED, events.Appointment
 DECLINE = Move("declined", (Status.REQUESTED,), Status.DECLINED, events.AppointmentDeclined)
 CANCEL = Move("cancelled", MOVABLE, Status.CANCELLED, events.AppointmentCancelled)
 CHECK_IN = Move("checked_in", (Status.BOOKED,), Status.CHECKED_IN, events.PatientCheckedIn, "day")
-ARRIVE = CHECK_IN._replace(since="")   # by entering the video room, which opens before midnight for a visit after it
 START = Move("started", (Status.BOOKED, Status.CHECKED_IN), Status.IN_PROGRESS, events.VisitStarted, "day")
 COMPLETE = Move("completed", (Status.CHECKED_IN, Status.IN_PROGRESS), Status.COMPLETED, events.VisitCompleted)
 NO_SHOW = Move("no_show", (Status.BOOKED,), Status.NO_SHOW, events.PatientDidNotCome, "start")
@@ -174,7 +174,8 @@ def over(visit: Visit, lane: int, why: Overbooking | None) -> Visit:
 
 def moved(visit: Visit, move: Move, *, now: datetime, zone: ZoneInfo, reason: str = "") -> Visit:
     _must_be_in(visit, move.before, move.done)
-    if move.since == "day" and now < hours.start_of_day(hours.day_of(visit.starts_at, zone), zone):
+    day = hours.start_of_day(hours.day_of(visit.starts_at, zone), zone)
+    if move.since == "day" and now < min(day, visit.starts_at - COMES_BEFORE):
         raise TooEarly("The visit is on another day. This can be said on its own day.")
     if move.since == "start" and now < visit.starts_at:
         raise TooEarly("The visit has not begun yet. This can be said once its time has come.")

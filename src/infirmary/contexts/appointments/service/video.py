@@ -72,10 +72,10 @@ class VideoRooms(Base):
         side, now = video.side_of(caller, visit), self.clock.now()
         async with self.db.transaction() as tx:
             if side is Side.PATIENT and visit.status is Status.BOOKED:
-                visit = visits.moved(visit, visits.ARRIVE, now=now, zone=self.zone)
+                visit = visits.moved(visit, visits.CHECK_IN, now=now, zone=self.zone)
                 if not await tables.change_state(tx, visit):
                     raise StaleVersion
-                record(tx, caller, visit, visits.event(visits.ARRIVE.event, visit, caller.account_id), visits.ARRIVE.done)
+                record(tx, caller, visit, visits.event(visits.CHECK_IN.event, visit, caller.account_id), visits.CHECK_IN.done)
             until = now + video.PRESENT_FOR
             if not await tx.run(rows.MOVE_IN, key=visit.id, whose=side, new_client_id=client, new_until=until):
                 rows.PRESENCES.add(tx, Presence(visit.id, side, client, until))
