@@ -34,22 +34,25 @@ def a_guess(username: str, password: str, chance: random.Random) -> bytes:
             f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
-async def guessed(port: int, guesses: Sequence[bytes], addresses: Sequence[str], rate: float) -> Outcome:
-    """All of them, so many a second, each address over connections of its own (this machine has a whole network)."""
+async def guessed(port: int, guess: Callable[[int], bytes], heard: Callable[[int, int], None], count: int,
+                  addresses: Sequence[str], rate: float) -> Outcome:
+    """So many guesses, each told what it was answered, so many a second, each address over connections of its own (this machine has a whole network)."""
     outcome, begun = Outcome(), time.monotonic()
     workers = max(CONNECTIONS, len(addresses))
 
     async def work(first: int) -> None:
         reader: asyncio.StreamReader | None = None
         writer: asyncio.StreamWriter | None = None
-        for at in range(first, len(guesses), workers):
+        for at in range(first, count, workers):
             await asyncio.sleep(begun + at / rate - time.monotonic())
             try:
                 if reader is None or writer is None:
                     reader, writer = await asyncio.open_connection(
                         "127.0.0.1", port, local_addr=(addresses[first % len(addresses)], 0))
-                writer.write(guesses[at])
-                outcome.statuses[(await load._answer(reader))[0]] += 1
+                writer.write(guess(at))
+                status, _ = await load._answer(reader)
+                outcome.statuses[status] += 1
+                heard(at, status)
             except (OSError, EOFError):
                 outcome.lost += 1
                 reader = writer = None

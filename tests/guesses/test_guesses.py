@@ -78,29 +78,37 @@ async def _peopled(settings: Settings) -> tuple[str, str]:
         await house.close()
 
 
-def guesses() -> list[bytes]:
-    """At people who are there and at names nobody has, in turn. Every twentieth guess at a person is right, once there were
-    three times as many wrong ones as anybody may make."""
-    chance, made, tried = random.Random(1), [], [0] * PEOPLE
-    for n in range(GUESSES):
+class Guesser:
+    """Guesses at people who are there and at names nobody has, in turn; and the right password, once ten wrong ones were
+    looked at (who is told to come back was not, and did not use up a try), or who guesses alone has been turned away."""
+
+    def __init__(self, *, alone: bool) -> None:
+        self.looked_at, self.right, self._chance = [0] * PEOPLE, 0, random.Random(1)
+        self._alone, self._turned_away = alone, False
+
+    def guess(self, n: int) -> bytes:
         who = n // 2 % PEOPLE
         if n % 2:
-            made.append(a_guess(f"nobody-{n}@example.test", "a guess", chance))
-            continue
-        tried[who] += 1
-        right = tried[who] > 3 * TRIES_PER_ACCOUNT.tries and tried[who] % 20 == 0
-        made.append(a_guess(f"known-{who}@example.test", RIGHT.format(who) if right else f"guess {n}", chance))
-    return made
+            return a_guess(f"nobody-{n}@example.test", "a guess", self._chance)
+        right = self._turned_away or self.looked_at[who] >= TRIES_PER_ACCOUNT.tries
+        self.right += right
+        return a_guess(f"known-{who}@example.test", RIGHT.format(who) if right else f"guess {n}", self._chance)
+
+    def heard(self, n: int, status: int) -> None:
+        self._turned_away |= self._alone and status == 429
+        if not n % 2 and status == 401:
+            self.looked_at[n // 2 % PEOPLE] += 1
 
 
-async def _attacked(port: int, bystander: str, regular: Regular, addresses: list[str]) -> tuple[Outcome, float, float]:
+async def _attacked(port: int, bystander: str, guesser: Guesser, regular: Regular, addresses: list[str],
+                    ) -> tuple[Outcome, float, float]:
     """What the guesses were answered with, and the p95 of somebody else: in peace, and meanwhile."""
     before, meanwhile, after = (Bystander(port, bystander) for _ in range(3))
     questions = BEFORE if FULL else 50
     await before.works(lambda: len(before.seconds) >= questions)
     over = asyncio.Event()   # they end what they are at, so each of their hashes is known by its answer
     others = asyncio.gather(meanwhile.works(over.is_set), regular.comes_and_goes(over.is_set))
-    outcome = await guessed(port, guesses(), addresses, RATE)
+    outcome = await guessed(port, guesser.guess, guesser.heard, GUESSES, addresses, RATE)
     over.set()
     await others
     await after.works(lambda: len(after.seconds) >= questions)
@@ -111,18 +119,21 @@ async def _attacked(port: int, bystander: str, regular: Regular, addresses: list
 def test_no_guess_succeeds_and_hashing_stays_within_bounds(hospital: tuple[Settings, int, str, str], senders: int,
                                                           capsys: pytest.CaptureFixture[str]) -> None:
     settings, port, bystander, device = hospital
-    regular = Regular(port, "known-0@example.test", RIGHT.format(0), device)
+    guesser, regular = Guesser(alone=senders == 1), Regular(port, "known-0@example.test", RIGHT.format(0), device)
     addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(senders)]
-    outcome, in_peace, meanwhile = asyncio.run(_attacked(port, bystander, regular, addresses))
+    outcome, in_peace, meanwhile = asyncio.run(_attacked(port, bystander, guesser, regular, addresses))
     hashed = (settings.folder / "hashes").stat().st_size - regular.statuses.total()
     with capsys.disabled():
         print(json.dumps({"guesses": GUESSES, "addresses": senders, "seconds": round(outcome.seconds),
                           "answers": dict(sorted(outcome.statuses.items())), "lost": outcome.lost, "hashed": hashed,
+                          "right_ones": guesser.right,
                           "signed_in_on_a_known_device": dict(regular.statuses),
                           "p95_ms_in_peace": round(in_peace * 1000, 2), "p95_ms_meanwhile": round(meanwhile * 1000, 2)}))
     assert outcome.lost == 0
     assert set(regular.statuses) == {200}
     assert set(outcome.statuses) <= {401, 429, 503}   # never 200
+    assert max(guesser.looked_at) <= TRIES_PER_ACCOUNT.tries
+    assert guesser.right > 0
     windows = 1 + int(outcome.seconds / TRIES_OVERALL.window.total_seconds())
     assert outcome.statuses[401] <= hashed
     assert hashed <= min(senders * PER_ADDRESS.tries, windows * TRIES_OVERALL.tries)

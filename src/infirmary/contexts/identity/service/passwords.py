@@ -1,4 +1,4 @@
-"""Hashing passwords: argon2id, in threads, two at a time, and the same work for a name that nobody has."""
+"""Hashing passwords: argon2id, in threads, on half of the cores, and the same work for a name that nobody has."""
 from __future__ import annotations
 
 import asyncio
@@ -20,8 +20,8 @@ from infirmary.kernel.errors import Unavailable
 T = TypeVar("T")
 
 TIME_COST, MEMORY_COST = 2, 64 * 1024   # 64 MiB: 0.1 s of one core
-AT_ONCE = 2      # hashes in this process: more would take memory and cores from those who are signed in
-WAITING = 100    # people in the queue, five seconds of it; who comes after is told to come back
+AT_ONCE = max(1, (os.cpu_count() or 2) // 2)   # hashes in this process: the other cores are for those who are signed in
+WAITING = 50 * AT_ONCE   # people in the queue, five seconds of it; who comes after is told to come back
 NICENESS = 5     # a hash waits for those who are signed in, and gets a third of a core that is wanted by both
 
 
