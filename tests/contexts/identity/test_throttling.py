@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from infirmary.contexts.identity.contract import (
     WrongCredentials,
 )
 from infirmary.contexts.identity.domain import Limit
+from infirmary.contexts.identity.service import passwords as module
 from infirmary.contexts.identity.service.passwords import AT_ONCE, WAITING
 from infirmary.kernel.access import NOBODY
 from infirmary.kernel.database.statement import Query
@@ -90,7 +92,7 @@ async def test_successes_do_not_count(door: Door) -> None:
 async def test_of_many_guesses_at_once_no_more_than_ten_are_looked_at(any_door: Door) -> None:
     await any_door.registers()
     any_door.hasher.done.clear()
-    outcomes = await asyncio.gather(*(any_door.signs_in(password=f"guess number {n}") for n in range(60)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(any_door.signs_in(password=f"guess number {n}") for n in range(50)), return_exceptions=True)
     assert any_door.hasher.done["verify"] <= 10
     assert sum(isinstance(one, WrongCredentials) for one in outcomes) == any_door.hasher.done["verify"]
     assert all(isinstance(one, WrongCredentials | TooManyTries) for one in outcomes)
@@ -244,7 +246,20 @@ async def test_guessing_the_old_password_in_an_open_session_ends_there_and_locks
 
 # --- the queue -------------------------------------------------------------------------------------------------------
 
-async def test_two_hashes_at_a_time_and_a_queue_that_ends(door: Door) -> None:
+async def test_nobody_waits_longer_for_a_hash_than_they_wait_for_an_answer(
+        door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITS", .05)
+    passwords = door.service.passwords
+    async with contextlib.AsyncExitStack() as every_thread:
+        for _ in range(AT_ONCE):
+            await every_thread.enter_async_context(passwords.place())
+        with pytest.raises(Unavailable) as refused:
+            await passwords.hashed(PASSWORD)
+        assert refused.value.retry_after
+    assert await passwords.hashed(PASSWORD)
+
+
+async def test_few_hashes_at_a_time_and_a_queue_that_ends(door: Door) -> None:
     passwords = door.service.passwords
     running = [passwords.place() for _ in range(AT_ONCE)]
     for place in running:

@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 TIME_COST, MEMORY_COST = 2, 64 * 1024   # 64 MiB: 0.1 s of one core
 AT_ONCE = max(1, (os.cpu_count() or 2) // 2)   # hashes in this process: the other cores are for those who are signed in
-WAITING = 50 * AT_ONCE   # people in the queue, five seconds of it; who comes after is told to come back
+WAITING = 50 * AT_ONCE   # people in the queue, five seconds of it; who comes after is told to come back,
+WAITS = 5.0              # and who has waited so long: hashed any later, the answer might find nobody waiting
 NICENESS = 5     # a hash waits for those who are signed in, and gets a third of a core that is wanted by both
 
 
@@ -40,20 +41,30 @@ class _Lane:
     def __init__(self) -> None:
         self._places, self._waiting = asyncio.Semaphore(AT_ONCE), 0
 
+    def must_have_room(self) -> None:
+        if self._waiting >= WAITING:
+            raise _too_many()
+
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING:
-            raise Unavailable("Very many people are signing in just now. Nothing was lost; try again in a few seconds.",
-                              retry_after=5)
+        self.must_have_room()
         self._waiting += 1
         try:
-            await self._places.acquire()
+            async with asyncio.timeout(WAITS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise _too_many() from None
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
             self._places.release()
+
+
+def _too_many() -> Unavailable:
+    return Unavailable("Very many people are signing in just now. Nothing was lost; try again in a few seconds.",
+                       retry_after=5)
 
 
 class Passwords:
@@ -65,6 +76,10 @@ class Passwords:
     def place(self, *, known: bool = False) -> contextlib.AbstractAsyncContextManager[None]:
         """One's turn to hash. Who is known from before does not wait with strangers: only for the hashes under way."""
         return (self._known if known else self._strangers).place()
+
+    def must_have_room(self) -> None:
+        """For strangers, before anything is looked up for them: in a flood of guesses most of them are told here."""
+        self._strangers.must_have_room()
 
     async def hashed(self, password: str, *, known: bool = False) -> str:
         async with self.place(known=known):

@@ -85,6 +85,8 @@ class SigningIn(Linking, Clients, Devices):
         raise UnsupportedGrant(error="unsupported_grant_type")
 
     async def _signed_in(self, caller: Caller, body: TokenRequest) -> Tokens:
+        if not body.device_tokens:
+            self.passwords.must_have_room()
         email_key = domain.email_key(body.username)
         async with self.db.reading() as reading:
             account = await reading.one(tables.BY_EMAIL, email_key=email_key)
