@@ -13,6 +13,7 @@ from infirmary.kernel.database.drivers import mysql, postgres
 from infirmary.kernel.database.errors import ConnectionLost, OutcomeUnknown
 from infirmary.kernel.outbox import WAITING
 from tests.kernel.model import BUMP, BY_IDS, COUNT, TAKEN, VISITS, Visit, a_visit, book
+from tests.network import Line, port_of, through
 
 POOL = 16   # what the fixture `db` opens
 where_connections_can_be_lost = pytest.mark.parametrize("engine", ["postgresql", "mariadb"], indirect=True)
@@ -184,3 +185,30 @@ async def test_a_database_that_is_away_is_a_lost_connection(url: str) -> None:
         with pytest.raises(ConnectionLost):
             async with opened() as asked:
                 await asked.ping()
+
+
+@where_connections_can_be_lost
+async def test_who_is_cancelled_between_statements_on_a_dead_line_ends_in_time(
+        db: Database, database_url: Callable[[str], str]) -> None:
+    """As a relay is, whose transaction waits for others: it would wait for its ROLLBACK for ever, and carry no fact again."""
+    url = database_url("kernel")
+    async with Line.to(port_of(url)) as line:
+        there = await Database.open(through(line, url), "kernel", size=4)
+        begun = asyncio.Event()
+
+        async def work() -> None:
+            async with there.transaction() as tx:
+                await tx.one(COUNT)
+                begun.set()
+                await asyncio.sleep(60)
+
+        working = asyncio.create_task(work())
+        await begun.wait()
+        line.silent = True
+        working.cancel()
+        async with asyncio.timeout(5):
+            assert isinstance((await asyncio.gather(working, return_exceptions=True))[0], asyncio.CancelledError)
+        line.mend()
+        async with there.reading() as reading:
+            assert await reading.one(COUNT) == 0
+        await there.close()

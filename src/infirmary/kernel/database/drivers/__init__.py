@@ -12,7 +12,7 @@ from infirmary.kernel.database.errors import ConnectionLost
 from infirmary.kernel.database.statement import Write
 
 CONNECTS_WITHIN = 5   # seconds; a frozen server accepts and says nothing
-CLOSES_WITHIN = 1     # it need not be told that we leave
+CLOSES_WITHIN = 1     # it need not be told that we leave, or take something back
 IDLES_FOR = 15        # in the middle of a transaction; no work of ours lasts so long, so its locks are a dead one's
 Row = Iterable[Any]   # a tuple; or an asyncpg Record, which is no Sequence to mypy
 C = TypeVar("C")

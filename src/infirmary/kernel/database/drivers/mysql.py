@@ -129,7 +129,8 @@ class _Session:
             return
         try:
             if self._writing and cursor.connection.connected:   # asyncmy hangs up when cancelled in mid-answer
-                await cursor.execute("ROLLBACK")
+                async with asyncio.timeout(CLOSES_WITHIN):   # who asked may have been cancelled already, and is not twice
+                    await cursor.execute("ROLLBACK")
         except (MySQLError, OSError):
             cursor.connection.close()   # the server rolls back what has lost its client
         except BaseException:

@@ -121,7 +121,8 @@ class _Session:
             return
         try:
             if not connection.is_closed() and connection.is_in_transaction():
-                await connection.execute("ROLLBACK")
+                async with asyncio.timeout(CLOSES_WITHIN):   # who asked may have been cancelled already, and is not twice
+                    await connection.execute("ROLLBACK")
         except _REFUSALS:
             connection.terminate()   # the server rolls back what has lost its client
         except BaseException:
