@@ -71,6 +71,8 @@ def gaps() -> list[str]:
 
 
 class Judge:
+    refused_by_rule = frozenset({"patients.retire"})   # the people of this world have visits to come
+
     def __init__(self, world: World, strangers: dict[str, str], *, base: str = "") -> None:
         self.world, self.strangers, self.base = world, strangers, base
 
@@ -142,7 +144,7 @@ class Judge:
         words = self.world.hidden_from(cell.who) if cell.who in set(Role) else ()
         wrong = [f"{said} tells {word!r}" for word in words if _occurs(word, reply)]
         declared = {refusal.status for refusal in operation.refuses} - {401, 403, 404}
-        if reply.status != operation.status and not (operation.id in REFUSED_BY_RULE and reply.status in declared):
+        if reply.status != operation.status and not (operation.id in self.refused_by_rule and reply.status in declared):
             wrong.append(f"{said}, but should be {operation.status}")
         return wrong
 
@@ -150,9 +152,6 @@ class Judge:
         names = {str(account.id): role for role, account in self.world.accounts.items()}
         return Counter(names.get(entry["actor_id"], "service")
                        for entry in await self.denials() if entry["entity"] == operation.id)
-
-
-REFUSED_BY_RULE = {"patients.retire"}   # the people of this world have visits to come
 
 
 def _occurs(word: str, reply: Reply) -> bool:

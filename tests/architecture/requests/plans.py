@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment
-from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan
+from infirmary.contexts.appointments.contract.plans import MakePlan, MovePlan, Target
 from infirmary.contexts.appointments.contract.series import BookSeries, Frequency, Recurrence
 from tests.architecture.world import ROOT, Subject, World
 
@@ -17,8 +17,10 @@ from .making import PERSONS, asks
 async def a_plan(world: World, of: Subject) -> MovePlan:
     wanted, ask = world.free_time(), world.house.ask(Appointments)
     await ask.book(ROOT, BookAppointment(patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=wanted))
-    return await ask.make_plan(ROOT, MakePlan(doctor_id=of.doctor_id, starts_at=wanted,
+    made = await ask.make_plan(ROOT, MakePlan(doctor_id=of.doctor_id, starts_at=wanted,
                                               ends_at=wanted + timedelta(minutes=20)))
+    whither = Target(starts_at=world.free_time())   # and not to the nearest time, which somebody is given next
+    return await ask.set_target(ROOT, made.id, made.items[0].appointment_id, whither, if_match=made.version)
 
 
 @asks("appointments.under_leave", about=PERSONS)
@@ -52,8 +54,10 @@ async def plan_item(world: World, of: Subject) -> dict[str, Any]:
 
 
 def a_wish(world: World, of: Subject) -> BookSeries:
+    """So far apart that nobody is given the later times."""
     return BookSeries(patient_id=of.patient_id, doctor_id=of.doctor_id, starts_at=world.free_time(),
-                      reason=f"{of.family_name}'s secret", recurrence=Recurrence(frequency=Frequency.WEEKLY, count=2))
+                      reason=f"{of.family_name}'s secret", recurrence=Recurrence(
+                          frequency=Frequency.WEEKLY, interval=30, count=2))
 
 
 @asks("appointments.preview_series", "appointments.book_series", about=PERSONS)
