@@ -16,8 +16,7 @@ import asyncpg
 from msgspec import structs
 
 from infirmary.contexts.patients.contract import Demographics, Gender, Patient, Patients
-from infirmary.contexts.patients.domain import finding
-from infirmary.contexts.patients.tables.people import Stored
+from infirmary.contexts.patients.tables.people import Stored, stored
 from infirmary.contexts.staff.contract import DepartmentForm, DoctorForm, HoursForm, Opening, Staff
 from infirmary.language import RECEPTION
 from infirmary.run.catalogue import CONTEXTS
@@ -144,8 +143,7 @@ def people(since: int, until: int, chance: random.Random) -> Iterator[Stored]:
             given_name=_often(GIVEN, chance), birth_date=date(1930, 1, 1) + timedelta(days=n * 7919 % 34_000),
             gender=Gender.UNKNOWN, phone=f"+35387{n * 7 % 10_000_000:07}", email=None, address="", language="en",
             created_at=FIRST_DAY, retired_at=None, version=1)
-        yield Stored(**structs.asdict(one), family_key=finding.sort_key(one.family_name),
-                     given_key=finding.sort_key(one.given_name), search=f" {' '.join(finding.found_by(one))} ")
+        yield stored(one)
 
 
 def _often(of: list[str], chance: random.Random) -> str:

@@ -192,14 +192,14 @@ async def held(tx: Transaction, patient_id: UUID) -> Patient | None:
 
 
 def add(tx: Transaction, entered: Patient) -> None:
-    PATIENTS.add(tx, _stored(entered))
+    PATIENTS.add(tx, stored(entered))
     WORDS.add(tx, *(Word(word, entered.id) for word in sorted(finding.found_by(entered))))
 
 
 async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
     """Compare-and-set. The words are those of the patient, and none once the record is closed. A merged one keeps them:
     what it says leads to the other."""
-    saved = await PATIENTS.save(tx, _stored(after))
+    saved = await PATIENTS.save(tx, stored(after))
     old = set() if before.retired_at else {*finding.found_by(before)}
     new = set() if after.retired_at else {*finding.found_by(after)}
     if gone := sorted(old - new):
@@ -209,7 +209,8 @@ async def save(tx: Transaction, before: Patient, after: Patient) -> Patient:
     return saved.shown
 
 
-def _stored(one: Patient) -> Stored:
+def stored(one: Patient) -> Stored:
+    """As it is kept: with what it is found by and ordered by."""
     return Stored(**{name: getattr(one, name) for name in _KEPT}, family_key=finding.sort_key(one.family_name),
                   given_key=finding.sort_key(one.given_name), search=f" {' '.join(finding.found_by(one))} ")
 
