@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     String,
@@ -248,9 +249,13 @@ WHO_HAS = Query(select(*(appointment.c[name] for name in ResourceVisit.__struct_
 _shown = [appointment.c[name] for name in Appointment.__struct_fields__]
 SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
 SHOWN_OF = Query(select(*_shown).where(appointment.c.id.in_(bindparam("ids", expanding=True))), Appointment)
-_in_diary = or_(appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.id.in_(
-    participants.visits_of("doctor_id")))
-_of_diary = (_in_diary, appointment.c.starts_at >= bindparam("since"),
+
+
+def _in_diary(parameter: str) -> ColumnElement[bool]:
+    return or_(appointment.c.doctor_id == bindparam(parameter), appointment.c.id.in_(participants.visits_of(parameter)))
+
+
+_of_diary = (_in_diary("doctor_id"), appointment.c.starts_at >= bindparam("since"),
              appointment.c.starts_at < bindparam("until"))
 TALLY = Query(select(
     func.count().label("visits"), func.sum(appointment.c.version).label("versions"),
@@ -262,7 +267,8 @@ STEPS_OF = STEPS.find(step.c.appointment_id == bindparam("key"), order_by=[step.
 
 _FILTERS = {
     "patient_id": appointment.c.patient_id == bindparam("patient_id"),
-    "doctor_id": _in_diary,
+    "doctor_id": appointment.c.doctor_id == bindparam("doctor_id"),   # in order along an index, as "in_diary_of" cannot be
+    "in_diary_of": _in_diary("in_diary_of"),
     "department_id": appointment.c.department_id == bindparam("department_id"),
     "status": appointment.c.status == bindparam("status"),
     "since": appointment.c.starts_at >= bindparam("since"),
