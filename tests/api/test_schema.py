@@ -41,8 +41,8 @@ async def found_by_fuzzing(base: str, token: str, *more: str) -> tuple[int, int,
 
 @pytest.mark.parametrize("role", ["patient", "reception", "admin"])
 async def test_what_is_served_is_what_is_described(world: World, role: str, capsys: pytest.CaptureFixture[str]) -> None:
-    most = () if role == "admin" else ("--phases", "examples,fuzzing")
-    status, requests, said = await found_by_fuzzing(world.base, world.token(role), *most)
+    phases = () if role == "admin" else ("--phases", "examples,fuzzing")
+    status, requests, said = await found_by_fuzzing(world.base, world.token(role), *phases)
     with capsys.disabled():
         print(f"\nschemathesis as {role}: {requests:,} requests")
     assert status == 0, said

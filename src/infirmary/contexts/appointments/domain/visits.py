@@ -174,8 +174,8 @@ def over(visit: Visit, lane: int, why: Overbooking | None) -> Visit:
 
 def moved(visit: Visit, move: Move, *, now: datetime, zone: ZoneInfo, reason: str = "") -> Visit:
     _must_be_in(visit, move.before, move.done)
-    day = hours.start_of_day(hours.day_of(visit.starts_at, zone), zone)
-    if move.since == "day" and now < min(day, visit.starts_at - COMES_BEFORE):
+    if move.since == "day" and now < min(hours.start_of_day(hours.day_of(visit.starts_at, zone), zone),
+                                         visit.starts_at - COMES_BEFORE):
         raise TooEarly("The visit is on another day. This can be said on its own day.")
     if move.since == "start" and now < visit.starts_at:
         raise TooEarly("The visit has not begun yet. This can be said once its time has come.")
