@@ -250,13 +250,14 @@ class MariaDb(_Server):
     def _install(self, data: Path) -> list[str]:
         (self.directory / "init.sql").write_text(
             "CREATE USER infirmary@'127.0.0.1';\nGRANT ALL ON *.* TO infirmary@'127.0.0.1';\n")
-        return [_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}",
+        return [_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--tmpdir={self.directory}",
                 "--auth-root-authentication-method=normal", "--skip-test-db"]
 
     def _serve(self, data: Path, port: int) -> list[str]:
-        return [_program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
-                f"--socket={self.directory}/socket", f"--pid-file={data}/pid", f"--init-file={self.directory}/init.sql",
-                "--skip-name-resolve", f"--max-connections={CONNECTIONS}", "--innodb-buffer-pool-size=64M"]
+        return [_program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--tmpdir={self.directory}", f"--port={port}",
+                "--bind-address=127.0.0.1", f"--socket={self.directory}/socket", f"--pid-file={data}/pid",
+                f"--init-file={self.directory}/init.sql", "--skip-name-resolve",
+                f"--max-connections={CONNECTIONS}", "--innodb-buffer-pool-size=64M"]
 
     async def _create(self, database: str) -> None:
         await self._administer(f"DROP DATABASE IF EXISTS `{database}`", f"CREATE DATABASE `{database}`")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
@@ -44,8 +45,19 @@ class AsServices(Settings, frozen=True, kw_only=True):
         return self.urls[context].format(context=context)
 
 
+@pytest.fixture(scope="module")
+def of_another() -> Iterator[Path]:
+    """A temporary table of another MariaDB on this machine."""
+    file = Path(tempfile.gettempdir(), f"#sql-temptable-{os.getpid():x}-of-another")
+    file.touch()
+    if os.geteuid() == 0 and not MariaDb.missing():
+        shutil.chown(file, MariaDb.user)
+    yield file
+    file.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="module", params=[Postgres, MariaDb], ids=lambda one: one.engine)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, of_another: Path) -> Iterator[Store]:
     """A server as `make up` has it, with tables in the databases."""
     kind: type[Store] = request.param
     if reason := kind.missing():
@@ -99,6 +111,11 @@ async def refused(url: str, sql: str) -> bool:
 
 def of(store: Store, service: str, database: str) -> str:
     return store.url(service).format(context=database)
+
+
+def test_a_server_that_is_made_and_started_leaves_the_temporary_tables_of_others_alone(
+        store: Store, of_another: Path) -> None:
+    assert of_another.exists()
 
 
 async def test_the_whole_hospital_works_with_the_rights_of_its_services(store: Store, tmp_path: Path) -> None:

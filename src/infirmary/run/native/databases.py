@@ -169,8 +169,13 @@ class MariaDb(Store):
         there = _program("mariadbd") and _program("mariadb-install-db")
         return None if there else "MariaDB is not installed: apt-get install mariadb-server"
 
+    @property
+    def _tmpdir(self) -> str:
+        """Its own: whoever starts removes the temporary tables of every other server that uses the same folder."""
+        return f"--tmpdir={self.folder}"
+
     def install_command(self, data: Path, word: Path) -> list[str]:
-        return [_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}",
+        return [_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", self._tmpdir,
                 "--auth-root-authentication-method=normal", "--skip-test-db"]
 
     def command(self) -> list[str]:
@@ -182,7 +187,7 @@ class MariaDb(Store):
             f"GRANT ALL ON *.* TO {OWNER}@'127.0.0.1' WITH GRANT OPTION;\n")))
         if self.runs_as is not None:
             shutil.chown(first, self.user, self.user)
-        return [_program("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--port={self.port}",
+        return [_program("mariadbd"), "--no-defaults", f"--datadir={self.data}", self._tmpdir, f"--port={self.port}",
                 "--bind-address=127.0.0.1", f"--socket={self.folder}/socket", f"--pid-file={self.folder}/pid",
                 f"--init-file={first}", "--skip-name-resolve", f"--max-connections={CONNECTIONS}",
                 "--innodb-buffer-pool-size=128M"]
