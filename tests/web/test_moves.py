@@ -54,6 +54,25 @@ async def test_the_desk_marks_leave_moves_the_visits_and_moves_them_back(hospita
     assert "Visits to move" in (await desk.open("/desk/leave")).words
 
 
+async def test_who_is_away_is_taken_off_the_visits_of_colleagues(hospital: Hospital) -> None:
+    desk, people = hospital.desk, hospital.people
+    visit = await hospital.book(people.rosa, people.brennan, MONDAY + timedelta(days=2, hours=1),
+                                participants=[people.okafor.id])
+    page = await desk.open(f"/desk/leave/{people.okafor.id}")
+    shown = await desk.submit(page.form("/leave"), **dict.fromkeys(DAYS, "2027-03-03"))
+    assert "1 visit is booked in this time" in shown.words
+    assert "with Dr Niamh Brennan" in shown.words
+    hit = await desk.open((await desk.submit(shown.form("/leave"), sure="yes")).location)
+    await hospital.house.deliver_facts()
+    assert "Visits of colleagues that lack Dr Amara Okafor" in hit.words
+    assert "Nothing to move" not in hit.words
+    assert "1 visit lacks them" in (await desk.open("/desk/leave")).words
+    choose = await desk.open(hit.links["Choose who comes to the visit of Rosa Delgado Vega"])
+    await desk.submit(choose.form("/participants"), participants="")
+    assert not (await hospital.visit(visit)).participants
+    assert "No visit stands in leave" in (await desk.open("/desk/leave")).words
+
+
 async def test_one_of_them_gets_another_time_or_stays(hospital: Hospital) -> None:
     desk = hospital.desk
     page = await planned(hospital, desk)

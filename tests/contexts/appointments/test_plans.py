@@ -29,6 +29,7 @@ from infirmary.contexts.appointments.contract.plans import (
     Unmoved,
     Whither,
 )
+from infirmary.contexts.appointments.contract.resources import SetParticipants
 from infirmary.contexts.appointments.domain import plans
 from infirmary.contexts.appointments.events import AppointmentRescheduled, MovePlanDone, PartOf, Received
 from infirmary.contexts.appointments.service import AppointmentsService
@@ -93,6 +94,24 @@ async def test_visits_are_seen_before_leave_is_marked_and_after(clinic: Clinic):
     [there] = await clinic.ask.under_leave(reception)
     assert (there.doctor_id, there.starts_at, there.ends_at, there.count) == (doctor, *LEAVE, 2)
     assert before.id not in {one.id for one in there.visits}
+
+
+async def test_leave_of_a_second_doctor_shows_the_visits_that_lack_them(every_clinic: Clinic):
+    clinic = every_clinic
+    doctor, second = await clinic.doctor(), await clinic.doctor()
+    lacking = await clinic.book(doctor, at(9, day=DAY), participants=[second])
+    await clinic.book(doctor, at(9, day=DAY - 1), participants=[second])
+    gone = await clinic.book(doctor, at(14, day=DAY), participants=[second])
+    await clinic.ask.cancel(reception, gone.id, Why())
+    [would] = await clinic.ask.under_leave(reception, doctor_id=second, from_=LEAVE[0], to=LEAVE[1])
+    await away(clinic, second)
+    [there] = await clinic.ask.under_leave(reception)
+    assert there == would
+    assert (there.doctor_id, there.visits, there.count, there.accompanied) == (second, [], 0, (lacking,))
+    assert await clinic.ask.under_leave(as_doctor(second)) == [there]
+    assert await clinic.ask.under_leave(as_doctor(doctor)) == []
+    await clinic.ask.set_participants(reception, lacking.id, SetParticipants(participants=[]), if_match=lacking.version)
+    assert await clinic.ask.under_leave(reception) == []
 
 
 async def test_nobody_sees_more_than_they_reach(clinic: Clinic):

@@ -94,7 +94,7 @@ async def _show(page: Page, *, rows: list[Row] | None = None, values: dict[str, 
         search=search(page) if whose.here == LEAVE else None, doctor=doctor, hit=hit, weekdays=_weekdays(page), rows=rows,
         values=values or {}, errors=errors or {}, changed=changed,
         refusal=said or (told(refusal) if refusal and not errors else None),
-        leaves=[{"leave": one, "words": leave_words(page, one.starts_at, one.ends_at), "standing": hit.count,
+        leaves=[{"leave": one, "words": leave_words(page, one.starts_at, one.ends_at), "standing": hit.count + len(hit.accompanied),
                  "href": moves_href(page, hit)} for one, hit in zip(leaves, standing, strict=True)])
 
 
@@ -197,7 +197,7 @@ async def take_leave(page: Page) -> Response[Any]:
     try:
         wanted = _leave(page)
         hit = await _would_stand(page, wanted, whose.doctor_id)
-        if hit and hit.count and "sure" not in page.form:
+        if hit and (hit.count or hit.accompanied) and "sure" not in page.form:
             return await _show(page, values=page.form, hit=hit)
         leave = await page.ask(Staff).take_leave(page.caller, whose.doctor_id, wanted)
     except Malformed as refusal:
@@ -207,7 +207,7 @@ async def take_leave(page: Page) -> Response[Any]:
             else _("This leave is too long, or ends before it begins")
         return await _show(page, values=page.form, refusal=refusal, said=Told(
             title, _("Nothing was added. Look at both days and try again."), [], icon="beach"))
-    on = moves_href(page, hit) if hit and hit.count else f"{whose.base}#leave"
+    on = moves_href(page, hit) if hit and (hit.count or hit.accompanied) else f"{whose.base}#leave"
     return page.redirect(on, undo=f"{whose.base}/leave/{leave.id}/end", toast=_(
         "Leave added from %(from)s to %(to)s. No times are offered then.") % {
             "from": page.language.day(page.local(leave.starts_at).date(), page.today),

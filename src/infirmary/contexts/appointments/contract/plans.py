@@ -122,7 +122,8 @@ class PlanLine(Struct, frozen=True, kw_only=True):
 
 
 class UnderLeave(Struct, frozen=True, kw_only=True):
-    """A time of leave and the visits that stand in it: the first hundreds, and how many there are."""
+    """A time of leave and the visits that stand in it: the first hundreds, and how many there are. `accompanied`: visits of
+    colleagues in which the doctor was to take part. They stay at their time, and want somebody else."""
 
     doctor_id: UUID
     doctor_name: str
@@ -130,6 +131,7 @@ class UnderLeave(Struct, frozen=True, kw_only=True):
     ends_at: Instant
     visits: list[Appointment]
     count: int
+    accompanied: tuple[Appointment, ...] = ()
 
 
 class NothingToMove(Refusal):
@@ -156,7 +158,7 @@ class MovePlans(Contract):
     @get("/appointments/under-leave", allow=PLANNERS, refuses=[NotFound])
     async def under_leave(self, caller: Caller, doctor_id: UUID | None = None, from_: Instant | None = None,
                           to: Instant | None = None) -> list[UnderLeave]:
-        """Visits that stand in leave, by doctor; also those booked in the very moment the leave was marked.
+        """What stands in leave, by doctor; also what was booked in the very moment the leave was marked.
 
         With `from` and `to` (and a doctor): those that would stand in such leave, before it is marked.
         """

@@ -253,6 +253,8 @@ def line(plan: Plan) -> PlanLine:
                     ends_at=plan.ends_at, status=plan.status, created_at=plan.created_at, by=plan.by_name)
 
 
-def under_leave(doctor: Schedule, begins: datetime, ends: datetime, standing: Sequence[Visit]) -> UnderLeave:
+def under_leave(doctor: Schedule, begins: datetime, ends: datetime, standing: Sequence[Visit],
+                accompanied: Sequence[Visit]) -> UnderLeave:
     return UnderLeave(doctor_id=doctor.doctor_id, doctor_name=doctor.doctor_name, starts_at=begins, ends_at=ends,
-                      visits=[visits.shown(one) for one in standing[:MOST]], count=len(standing))
+                      visits=[visits.shown(one) for one in standing[:MOST]], count=len(standing),
+                      accompanied=tuple(map(visits.shown, accompanied[:MOST])))

@@ -44,6 +44,7 @@ from infirmary.kernel.contract import Page
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.database.db import Reading, Transaction
 from infirmary.kernel.database.errors import UniqueViolation
+from infirmary.kernel.database.statement import Query
 from infirmary.kernel.errors import FieldError, Malformed, Refusal, StaleVersion
 
 from .base import busy_grains, record, there
@@ -69,13 +70,12 @@ class MovingTogether(Booking):
                        await reading.all(tables.SCHEDULES.find()))
             if from_ is not None and to is not None:
                 plans.span(from_, to)
-                return [plans.under_leave(doctors[0], from_, to, await _standing(reading, doctors[0], from_, to, now))]
-            found = []
-            for doctor in doctors:
-                for begins, ends in ((hours.instant(one[0]), hours.instant(one[1])) for one in doctor.away):
-                    if ends > now and (standing := await _standing(reading, doctor, begins, ends, now)):
-                        found.append(plans.under_leave(doctor, begins, ends, standing))
-        return sorted(found, key=lambda one: (one.starts_at, one.doctor_name))
+                return [await _hit(reading, doctors[0], from_, to, now)]
+            found = [await _hit(reading, doctor, begins, ends, now) for doctor in doctors
+                     for begins, ends in ((hours.instant(one[0]), hours.instant(one[1])) for one in doctor.away)
+                     if ends > now]
+        return sorted((one for one in found if one.count or one.accompanied),
+                      key=lambda one: (one.starts_at, one.doctor_name))
 
     async def plans(self, caller: Caller, doctor_id: UUID | None = None, limit: int = 25,
                     cursor: str | None = None) -> Page[PlanLine]:
@@ -325,10 +325,16 @@ class MovingTogether(Booking):
             _audit(tx, _who(plan), kept, kept.status.value)
 
 
-async def _standing(reading: Reading, doctor: Schedule, begins: datetime, ends: datetime, now: datetime) -> list[Visit]:
+async def _hit(reading: Reading, doctor: Schedule, begins: datetime, ends: datetime, now: datetime) -> UnderLeave:
+    return plans.under_leave(doctor, begins, ends, await _standing(reading, doctor, begins, ends, now),
+                             await _standing(reading, doctor, begins, ends, now, tables.ACCOMPANIED_UNDER_LEAVE))
+
+
+async def _standing(reading: Reading, doctor: Schedule, begins: datetime, ends: datetime, now: datetime,
+                    whose: Query[Visit] = tables.UNDER_LEAVE) -> list[Visit]:
     """Visits that touch this time, and are not over."""
     since = max(begins, now)
-    return await reading.all(tables.UNDER_LEAVE, doctor_id=doctor.doctor_id, since=since, until=ends,
+    return await reading.all(whose, doctor_id=doctor.doctor_id, since=since, until=ends,
                              earliest_start=since - visits.LONGEST)
 
 

@@ -217,10 +217,12 @@ OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
     appointment.c.patient_id == bindparam("patient_id"), *_ahead), int)
 VISITS_OF_SERIES = VISITS.find(
     appointment.c.series_id == bindparam("series_id"), order_by=[appointment.c.starts_at, appointment.c.id])
-UNDER_LEAVE = VISITS.find(
-    appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.status.in_(MOVABLE),
-    appointment.c.starts_at > bindparam("earliest_start"), appointment.c.starts_at < bindparam("until"),
-    appointment.c.ends_at > bindparam("since"), order_by=[appointment.c.starts_at, appointment.c.id])
+_under_leave = (appointment.c.status.in_(MOVABLE), appointment.c.starts_at > bindparam("earliest_start"),
+                appointment.c.starts_at < bindparam("until"), appointment.c.ends_at > bindparam("since"))
+UNDER_LEAVE = VISITS.find(appointment.c.doctor_id == bindparam("doctor_id"), *_under_leave,
+                          order_by=[appointment.c.starts_at, appointment.c.id])
+ACCOMPANIED_UNDER_LEAVE = VISITS.find(appointment.c.id.in_(participants.visits_of("doctor_id")), *_under_leave,
+                                      order_by=[appointment.c.starts_at, appointment.c.id])
 VISITS_AHEAD = Query(select(appointment.c.id, appointment.c.starts_at, appointment.c.location).where(
     appointment.c.doctor_id == bindparam("doctor_id"), *_ahead), Whereabouts)
 
