@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 
 from infirmary.contexts.appointments.contract import Appointments, BookAppointment
+from infirmary.contexts.appointments.contract.resources import ResourceForm, ResourceKind
 from infirmary.contexts.patients.contract import Demographics, Patients
 from infirmary.contexts.patients.contract.guardians import GuardianForm, GuardianKind
 from infirmary.language import PATIENT
 from infirmary.web.shown import slot_value
-from tests.house import MONDAY, reception
+from tests.house import MONDAY, admin, reception
 
 from .conftest import Hospital
 from .visitor import Answer, Form, Visitor
@@ -47,6 +48,16 @@ async def test_the_desk_sees_each_visit_chooses_what_to_do_and_books(hospital: H
     assert [one.starts_at - TUESDAY for one in visits] == [
         timedelta(0), timedelta(days=7, minutes=20), timedelta(days=14)]
     assert f"/desk/series/{visits[0].series_id}" in (await desk.open(f"/desk/visits/{visits[0].id}")).links.values()
+
+
+async def test_every_visit_takes_what_was_ticked(hospital: Hospital) -> None:
+    desk, people = hospital.desk, hospital.people
+    room = await hospital.ask(Appointments).add_resource(admin, ResourceForm(kind=ResourceKind.ROOM, name="Gym"))
+    page = await laid_out(hospital, desk, also=str(room.id))
+    ticked = next(one for one in page.forms if one.method == "get" and "series" in one.action)
+    assert ticked.values["also"] == str(room.id)
+    await desk.submit(booking(page))
+    assert [[one.name for one in visit.participants] for visit in await of(hospital, people.rosa.id)] == [["Gym"]] * 3
 
 
 @pytest.mark.parametrize(("fields", "says"), [

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infirmary.contexts.appointments.contract import ObstacleCode, RescheduleAppointment, Status, TimeIsTaken, Why
+from infirmary.contexts.appointments.contract import (
+    DeskAsksColleagues,
+    ObstacleCode,
+    RescheduleAppointment,
+    Status,
+    TimeIsTaken,
+    Why,
+)
 from infirmary.contexts.appointments.contract.series import (
     BookSeries,
     CancelSeries,
@@ -35,7 +42,7 @@ from infirmary.kernel.access import Caller
 from infirmary.kernel.database.columns import new_id
 from infirmary.kernel.errors import Malformed, NotFound
 
-from .builders import CASES, Clinic, as_doctor, as_patient, at, opening, reception
+from .builders import CASES, Clinic, as_doctor, as_patient, at, grains_of, opening, reception
 from .test_races import overlaps
 
 WEEKLY = Recurrence(frequency=Frequency.WEEKLY, count=4)
@@ -168,6 +175,29 @@ async def test_a_series_is_booked_in_one_write_and_announced_once(clinic: Clinic
     assert await clinic.ask.series(as_patient(patient), made.id) == made
     longer = await book(clinic, doctor, at(10, day=1), recurrence=Recurrence(frequency=Frequency.WEEKLY, count=5))
     assert starts(longer)[-1] == at(10, day=29) - dst, "10:00 on the wall"
+
+
+async def test_every_visit_takes_its_company_and_says_when_that_is_not_free(every_clinic: Clinic):
+    clinic = every_clinic
+    doctor, second, room = await clinic.doctor(), await clinic.doctor(doctor_name="Dr Bo Lind"), await clinic.thing()
+    other = await clinic.book(await clinic.doctor(), TUESDAY + timedelta(days=7), participants=[room])
+    with pytest.raises(SeriesBlocked) as no:
+        await book(clinic, doctor, participants=[second, room])
+    [blocked] = no.value.extra["occurrences"]
+    assert (blocked["number"], [one["code"] for one in blocked["obstacles"]]) == (2, ["resource_taken"])
+    assert blocked["nearest"][0]["starts_at"] == (TUESDAY + timedelta(days=7, minutes=20)).isoformat().replace("+00:00", "Z")
+    made = await book(clinic, doctor, participants=[second, room], all_or_none=False)
+    assert [[one.name for one in visit.participants] for visit in made.visits] == [["Dr Bo Lind", "Room 1"]] * 3
+    assert (await clinic.ask.appointments(reception, doctor_id=second)).items == made.visits
+    assert await clinic.taken() == {key: visit.id for visit in (*made.visits, other) for key in grains_of(visit)}
+    await clinic.ask.cancel_series(reception, made.id, CancelSeries())
+    assert await clinic.taken() == dict.fromkeys(grains_of(other), other.id)
+    patient = new_id()
+    clinic.register.treated.add(patient)
+    with pytest.raises(DeskAsksColleagues):
+        await book(clinic, doctor, participants=[second], patient_id=patient, caller=as_doctor(doctor))
+    with pytest.raises(Malformed):
+        await book(clinic, doctor, participants=[room], patient_id=patient, caller=as_patient(patient))
 
 
 async def test_nobody_sees_a_series_of_others(clinic: Clinic):

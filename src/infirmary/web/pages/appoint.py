@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -167,8 +168,11 @@ async def _patient(page: Page, wish: Wish) -> Patient | None:
 
 def _also(page: Page, wish: Wish) -> list[UUID]:
     """Who and what is to take part: as chosen, or as it is on the visit that is moved."""
-    if wish.visit:
-        return [one.id for one in wish.visit.participants]
+    return [one.id for one in wish.visit.participants] if wish.visit else asked_along(page)
+
+
+def asked_along(page: Page) -> list[UUID]:
+    """Who and what was ticked on a page, or goes along in its form."""
     given = [*page.request.query_params.getall("also", []), page.form.get("also", "")]
     ids = [key for text in ",".join(given).split(",") if (key := an_id(text))]
     return list(dict.fromkeys(ids))[:MOST_PARTICIPANTS]
@@ -179,11 +183,17 @@ async def _needed(page: Page, wish: Wish, who: Opening | None, openings: list[Op
     """What a new visit can be given besides its doctor, near ones first; colleagues by the desk alone."""
     if who is None or wish.visit:
         return []
+    colleagues = [] if wish.own_doctor else [(one.doctor_id, one.doctor_name) for one in openings
+                                             if one.doctor_id != who.doctor_id]
+    return await to_ask_along(page, colleagues, also, near=who.department_id)
+
+
+async def to_ask_along(page: Page, colleagues: Iterable[tuple[UUID, str]], also: list[UUID], near: UUID | None = None,
+                       ) -> list[tuple[UUID, str, bool]]:
+    """What a visit can be given, by id and name, and whether it is ticked; things of the department first."""
     things = (await page.ask(Appointments).resources(page.caller, active=True)).items
-    things.sort(key=lambda one: one.department_id not in (who.department_id, None))
-    colleagues = [] if wish.own_doctor else [one for one in openings if one.doctor_id != who.doctor_id]
-    return [(key, name, key in also) for key, name in (*((one.id, one.name) for one in things),
-                                                       *((one.doctor_id, one.doctor_name) for one in colleagues))]
+    things.sort(key=lambda one: one.department_id not in (near, None))
+    return [(key, name, key in also) for key, name in (*((one.id, one.name) for one in things), *colleagues)]
 
 
 async def _fortnight(page: Page, wish: Wish, asked: dict[str, str], who: Opening, address: Any, also: list[UUID],

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from litestar import Response
 from msgspec import Struct
+from msgspec.structs import replace
 
 from infirmary.contexts.appointments.contract import Appointments, Mode, Opening, Status
 from infirmary.contexts.appointments.contract.series import (
@@ -33,6 +34,7 @@ from infirmary.web.page import Page, Pages
 from infirmary.web.shown import Item, slot_of
 from infirmary.web.typed import a_day, an_id, typed_clock
 
+from .appoint import asked_along, to_ask_along
 from .desk import ROLES, search
 from .series import VISITS_OF, blocked, patient_in_words
 from .visits import all_doctors
@@ -70,10 +72,12 @@ async def _at_the_desk(page: Page, asked: dict[str, str], *, refusal: Refusal | 
     if patient_id is None:
         raise NotFound
     patient = await page.ask(Patients).card(page.caller, patient_id)
+    along, doctors = asked_along(page), await all_doctors(page)
     laid = await _laid(page, _desk_wish, asked, patient.name) if "time" in asked else {}
     return await _form(
-        page, "desk/series_new.html", asked, laid, refusal, here="/desk", search=search(page), patient=patient,
-        doctors=[(str(one.id), one.name) for one in await all_doctors(page)])
+        page, "desk/series_new.html", {**asked, "also": ",".join(map(str, along))}, laid, refusal, here="/desk",
+        search=search(page), patient=patient, doctors=[(str(one.id), one.name) for one in doctors],
+        needed=await to_ask_along(page, [(one.id, one.name) for one in doctors], along))
 
 
 def _desk_wish(page: Page, asked: dict[str, str]) -> BookSeries:
@@ -88,7 +92,8 @@ def _desk_wish(page: Page, asked: dict[str, str]) -> BookSeries:
         at = datetime.combine(day, time.fromisoformat(clock), page.settings.hospital.tz)
     if doctor_id is None:
         wrong.append(FieldError("doctor_id", _("Choose a doctor.")))
-    return _wish(page, asked, an_id(asked.get("patient_id", "")), doctor_id, at, wrong)
+    wish = _wish(page, asked, an_id(asked.get("patient_id", "")), doctor_id, at, wrong)
+    return replace(wish, participants=asked_along(page) or None)
 
 
 @pages.post(AT_THE_DESK, roles=ROLES)

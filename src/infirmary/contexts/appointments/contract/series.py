@@ -13,7 +13,19 @@ from infirmary.kernel.contract import Contract, Instant, get, post
 from infirmary.kernel.errors import Conflict, NotFound
 from infirmary.language import Note
 
-from .visits import BOOKERS, Appointment, DoctorNotAvailable, Minutes, Mode, NotInThisState, Obstacle, Slot, TimeIsTaken
+from .participants import ParticipantIds
+from .visits import (
+    BOOKERS,
+    Appointment,
+    DeskAsksColleagues,
+    DoctorNotAvailable,
+    Minutes,
+    Mode,
+    NotInThisState,
+    Obstacle,
+    Slot,
+    TimeIsTaken,
+)
 
 Number = Annotated[int, Meta(ge=1, le=60)]
 
@@ -50,7 +62,8 @@ class Elsewhen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class BookSeries(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The first visit is at `starts_at`. `all_or_none`: whether one that cannot be booked stops all."""
+    """The first visit is at `starts_at`. `all_or_none`: whether one that cannot be booked stops all. `participants`: further
+    doctors, rooms and equipment that every visit takes, chosen by staff."""
 
     patient_id: UUID
     doctor_id: UUID
@@ -61,6 +74,7 @@ class BookSeries(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     minutes: Minutes | None = None
     elsewhen: Annotated[list[Elsewhen], Meta(max_length=60)] = []
     all_or_none: bool = True
+    participants: ParticipantIds | None = None
 
 
 class Occurrence(Struct, frozen=True, kw_only=True):
@@ -118,11 +132,12 @@ class SeriesBlocked(Conflict):
 
 
 class RecurringVisits(Contract):
-    @post("/series/preview", allow=BOOKERS, refuses=[NotFound, DoctorNotAvailable])
+    @post("/series/preview", allow=BOOKERS, refuses=[NotFound, DoctorNotAvailable, DeskAsksColleagues])
     async def preview_series(self, caller: Caller, body: BookSeries) -> Preview:
         """What a series would be, visit by visit, with all that is in the way. Nothing is booked."""
 
-    @post("/series", status=201, allow=BOOKERS, refuses=[NotFound, DoctorNotAvailable, SeriesBlocked, TimeIsTaken])
+    @post("/series", status=201, allow=BOOKERS,
+          refuses=[NotFound, DoctorNotAvailable, DeskAsksColleagues, SeriesBlocked, TimeIsTaken])
     async def book_series(self, caller: Caller, body: BookSeries) -> Series:
         """Book all of it or nothing, or (`all_or_none` false) all that fits, in one write; `not_done` says what did not."""
 

@@ -48,7 +48,7 @@ from infirmary.kernel.errors import NotFound, Refusal, StaleVersion
 
 from .base import as_staff, count_open, record, there
 from .booking import Booking
-from .company import company_of
+from .company import company, company_of, may_ask
 from .days import Limit, count_in, limit_of, prepare
 from .holding import HeldNoMoreError, Room, make_way
 
@@ -56,13 +56,14 @@ TRIES = 5
 
 
 class Asked(Struct, frozen=True):
-    """Whose visits, with whom, and what is known of both."""
+    """Whose visits, with whom and what, and what is known of them."""
 
     caller: Caller
     patient: PatientCard
     schedule: Schedule | None
     by_staff: bool
     open_visits: int
+    company: Company = ALONE
 
 
 class Rooms(NamedTuple):
@@ -102,7 +103,9 @@ class Recurring(Booking):
             if schedule is None:
                 raise DoctorNotAvailable
             open_visits = 0 if by_staff else await count_open(reading, patient.id, self.clock.now())
-        return Asked(caller, patient, schedule, by_staff, open_visits)
+            wanted = await company(reading, body.participants or ())
+        may_ask(caller, wanted)
+        return Asked(caller, patient, schedule, by_staff, open_visits, wanted)
 
     async def _tried(self, asked: Asked, body: BookSeries, laid: Laid) -> tuple[list[Occurrence], dict[int, Visit]]:
         """Every occurrence that is not left out, and the visits that those without an obstacle would be."""
@@ -114,13 +117,15 @@ class Recurring(Booking):
             if at is None:
                 continue
             wish = BookAppointment(patient_id=body.patient_id, doctor_id=body.doctor_id, starts_at=at,
-                                   reason=body.reason, mode=body.mode, minutes=body.minutes)
+                                   reason=body.reason, mode=body.mode, minutes=body.minutes,
+                                   participants=body.participants)
             blocked: list[Obstacle] = []
             try:
                 made[number] = visits.book(
                     wish, visit_id=new_id(), patient=asked.patient, schedule=asked.schedule, by_staff=asked.by_staff,
                     created_by=asked.caller.account_id, open_visits=asked.open_visits + len(made),
-                    most_open=self.live.value.booking.most_open_visits, now=self.clock.now(), zone=self.zone)
+                    most_open=self.live.value.booking.most_open_visits, now=self.clock.now(), zone=self.zone,
+                    company=asked.company)
             except Refusal as no:
                 if "conflicts" not in no.extra:
                     raise
@@ -132,16 +137,17 @@ class Recurring(Booking):
         return found, made
 
     async def _occurrence(self, asked: Asked, number: int, at: datetime, blocked: list[Obstacle], minutes: int | None,
-                          own: set[UUID | None], made: Mapping[int, Visit], company: Company = ALONE) -> Occurrence:
+                          own: set[UUID | None], made: Mapping[int, Visit]) -> Occurrence:
         nearest = []
         if asked.schedule is not None:
-            blocked = blocked + await self._taken(asked.caller, asked.schedule, asked.patient.id, at, minutes, own, company)
+            blocked = blocked + await self._taken(asked.caller, asked.schedule, asked.patient.id, at, minutes, own,
+                                                   asked.company)
             mine = made.get(number)
             blocked += [obstacle(ObstacleCode.PATIENT_TAKEN, whose="patient", starts_at=one.starts_at, ends_at=one.ends_at)
                         for other, one in made.items() if mine is not None and other != number
                         and one.starts_at < mine.ends_at and one.ends_at > mine.starts_at]
             if blocked and not NO_OTHER_TIME_HELPS & {one.code for one in blocked}:
-                nearest = await self._nearest(asked.schedule, asked.patient.id, at, minutes, company)
+                nearest = await self._nearest(asked.schedule, asked.patient.id, at, minutes, asked.company)
         return Occurrence(number=number, starts_at=at, local_start=hours.wall_time(at, self.zone), obstacles=blocked,
                           moved_by_clocks=False, nearest=nearest)
 
@@ -153,6 +159,7 @@ class Recurring(Booking):
                 if limit := room.limits.get(visit.id):
                     await count_in(tx, limit)
                 tables.VISITS.add(tx, visit)
+                tables.participants.take_part(tx, visit)
             tables.taken.OCCUPANCY.add(tx, *tables.taken.all_occupied(found))
             SERIES.add(tx, kept)
             for visit in found:
@@ -285,20 +292,20 @@ class Recurring(Booking):
         by_staff = as_staff(caller, before.doctor_id)
         async with self.db.reading() as reading:
             schedule = await tables.SCHEDULES.get(reading, before.doctor_id)
-            company = await company_of(reading, before)
+            along = await company_of(reading, before)
         minutes = int((before.ends_at - before.starts_at).total_seconds()) // 60 if by_staff else None
         patient = await self.patients.card(caller, before.patient_id)
         blocked: list[Obstacle] = []
         try:
             made[number] = visits.rescheduled(
                 before, RescheduleAppointment(starts_at=at, minutes=minutes, reason=body.reason), schedule=schedule,
-                by_staff=by_staff, now=self.clock.now(), zone=self.zone, company=company)
+                by_staff=by_staff, now=self.clock.now(), zone=self.zone, company=along)
         except Refusal as no:
             if "conflicts" not in no.extra:
                 raise
             blocked = list(no.extra["conflicts"])
-        one = await self._occurrence(Asked(caller, patient, schedule, by_staff, 0), number, at, blocked, minutes, own, made,
-                                     company)
+        one = await self._occurrence(Asked(caller, patient, schedule, by_staff, 0, along), number, at, blocked, minutes, own,
+                                     made)
         if one.obstacles:
             made.pop(number, None)
         return one
@@ -323,7 +330,8 @@ class Recurring(Booking):
                 was = before[visit.id]
                 record(tx, caller, visit, visits.event(
                     events.AppointmentRescheduled, visit, caller.account_id, previous_starts_at=was.starts_at,
-                    previous_doctor_id=was.doctor_id, previous_participants=was.participants, part_of=events.PartOf.SERIES), "rescheduled")
+                    previous_doctor_id=was.doctor_id, previous_participants=was.participants,
+                    part_of=events.PartOf.SERIES), "rescheduled")
             _announce(tx, caller, kept, moved, events.SeriesChange.MOVED)
             return tx.answer(replace(_with(kept, found, moved), not_done=list(not_done)))
 
