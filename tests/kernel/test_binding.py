@@ -173,6 +173,11 @@ class TestHttp:
         found, problem, headers = await raw(world, verb, path)
         assert (found, problem["status"], headers["Content-Type"]) == (status, status, "application/problem+json")
 
+    @pytest.mark.parametrize(("verb", "status"), [("OPTIONS", 204), ("PATCH", 405)])
+    async def test_what_a_path_allows_is_said_with_all_its_methods(self, world: Any, verb: str, status: int) -> None:
+        found, _, headers = await raw(world, verb, "/toys")
+        assert (found, headers["Allow"]) == (status, "GET, OPTIONS, POST")
+
     async def test_the_same_key_and_request_have_one_effect_and_one_answer(self, world: Any) -> None:
         body, key = {"name": "once", "owner_id": str(ME)}, {"Idempotency-Key": "k-1"}
         answers = [await raw(world, "POST", "/toys", json=body, headers=key) for _ in range(3)]

@@ -4,15 +4,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import structlog
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import request as context
 from . import tracing
@@ -41,7 +41,7 @@ SECURITY = {
 }
 
 
-def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable[[str], bool] | None = None,
+def build_app(handlers: Sequence[HTTPRouteHandler], *, internal: Callable[[str], bool] | None = None,
               seconds: float = ANSWERED_WITHIN) -> ASGIApp:
     """The ASGI app: routes, and every refusal of the framework itself as problem+json.
 
@@ -55,26 +55,10 @@ def build_app(handlers: Sequence[ControllerRouterHandler], *, internal: Callable
             answer.headers["Allow"] = ", ".join(sorted((error.headers or {}).get("allow", "").split(", ")))
         return answer
 
-    app = Litestar([*_options(handlers), *handlers], openapi_config=None, logging_config=None,
+    app = Litestar([_Routes(handlers)], openapi_config=None, logging_config=None,
                    exception_handlers={HTTPException: refusal_of, Refusal: refusal_of, Exception: refusal_of},
                    request_max_body_size=BODY_LIMIT)
     return Observed(InTime(app, seconds), internal or (lambda _: False))
-
-
-def _options(handlers: Sequence[ControllerRouterHandler]) -> list[HTTPRouteHandler]:
-    """OPTIONS of every path. The framework would name only the methods of the handler that it meets first."""
-    allowed: dict[str, set[str]] = {}
-    for handler in handlers:
-        if isinstance(handler, HTTPRouteHandler):
-            for path in handler.paths:
-                allowed.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
-
-    def answering(path: str, methods: str) -> HTTPRouteHandler:
-        async def options() -> Response[None]:
-            return Response(None, headers={"Allow": methods})
-        return HTTPRouteHandler(path, http_method="OPTIONS", status_code=204, include_in_schema=False)(options)
-
-    return [answering(path, ", ".join(sorted(methods))) for path, methods in allowed.items()]
 
 
 def _as_refusal(error: Exception) -> Refusal:
@@ -92,6 +76,30 @@ def _as_refusal(error: Exception) -> Refusal:
     log.error("request_failed", exc_info=error)
     tracing.failed(error)
     return Broken()
+
+
+class _Routes(Router):
+    """All routes in one registration. One at a time, the framework compares each with all before it, and answers OPTIONS of
+    a path with the methods of its first handler alone."""
+
+    def __init__(self, handlers: Sequence[HTTPRouteHandler]) -> None:
+        super().__init__("/", route_handlers=[])
+        self._by_path: dict[str, dict[Any, Any]] = {}
+        for handler in handlers:
+            handler.owner = self
+            for path in handler.paths:
+                known = self._by_path.setdefault(path, {})
+                if twice := known.keys() & handler.http_methods:
+                    raise ValueError(f"{twice} {path} is answered by two handlers")
+                known.update(dict.fromkeys(handler.http_methods, handler))
+
+    @property
+    def route_handler_method_map(self) -> dict[str, dict[Any, Any]]:
+        return self._by_path
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The framework copies what it registers, and handlers hold what cannot be copied: ours are registered once."""
+        return self
 
 
 class Observed:

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -19,7 +21,8 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 
-def templates(zone: Any) -> Environment:
+@cache   # of a process: compiling them takes longer than most pages
+def templates(zone: ZoneInfo) -> Environment:
     """Jinja with autoescape, undefined names refused, and the filters that know the hospital's zone and language."""
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
                        trim_blocks=True, lstrip_blocks=True, auto_reload=False, extensions=["jinja2.ext.do"])
