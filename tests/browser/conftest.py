@@ -25,6 +25,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--use-fake-ui-for-media-stream"]   # a camera that shows a test picture, and is never asked for
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+TOO_WIDE = """[...document.querySelectorAll('.card, .in-table-cards')].filter(one => one.scrollWidth > one.clientWidth + 1
+    || one.offsetWidth > one.parentElement.clientWidth + 1).map(one => `${one.tagName} ${one.className}: ${
+    one.textContent.trim().replace(/\\s+/g, ' ').slice(0, 60)}`)"""
 PASSWORD = "infirmary-demo-1"
 MORNING = 10   # o'clock: some have been seen, some wait, and there is time left today
 PROVIDER_PORT = free_port()   # of the provider of OpenID Connect: there while a test runs one
@@ -126,6 +129,7 @@ class Visitor:
         found += [f"dark: {one}" for one in self.axe("color-contrast")]
         if (wide := self.page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
             found.append(f"{wide} px too wide")
+        found += [f"wider than what holds it: {one}" for one in self.page.evaluate(TOO_WIDE)]
         return [f"{self.page.url} {self.page.viewport_size}: {one}" for one in found]
 
 
