@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -89,6 +90,29 @@ async def test_a_full_day_is_offered_to_nobody_and_the_refusal_leads_to_the_next
     other = await clinic.book(doctor, at(9, day=1))
     with pytest.raises(DayIsFull):
         await clinic.ask.reschedule(reception, other.id, RescheduleAppointment(starts_at=at(15)))
+
+
+async def test_what_a_patient_holds_of_a_full_day_is_open_to_them_alone(clinic: Clinic):
+    doctor, patient, other = await clinic.doctor(most_per_day=1), new_id(), new_id()
+    held = await clinic.ask.hold(as_patient(patient), HoldSlot(patient_id=patient, doctor_id=doctor, starts_at=at(9)))
+
+    async def offered(whom: UUID) -> list[datetime]:
+        found = await clinic.ask.slots_for(as_patient(whom), whom, doctor_id=doctor, from_=at(8), to=at(9, 40))
+        return [slot.starts_at for slot in found.items]
+
+    assert await offered(patient) == [at(9), at(9, 20)]
+    assert await offered(other) == []
+    await clinic.book(doctor, at(9), patient_id=patient, caller=as_patient(patient), hold_id=held.hold_id)
+    assert await offered(patient) == []
+
+
+async def test_what_is_booked_over_others_leaves_the_day_as_full_as_it_was(clinic: Clinic):
+    doctor = await clinic.doctor(most_per_day=2, overbook=1)
+    await clinic.book(doctor, at(9))
+    assert (await clinic.book(doctor, at(9), overbook=URGENT)).lane == 1
+    assert (await clinic.book(doctor, at(10))).lane == 0
+    with pytest.raises(DayIsFull):
+        await clinic.book(doctor, at(11))
 
 
 async def test_the_waitlist_offers_nothing_of_a_full_day(clinic: Clinic):

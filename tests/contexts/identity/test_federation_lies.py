@@ -144,6 +144,16 @@ async def test_an_answer_that_names_another_provider_is_a_mix_up(door: Door, pro
         await comes_back(door, {**brought, "iss": "https://elsewhere.test"}, away)
 
 
+async def test_an_answer_names_its_provider_where_that_has_promised_to(door: Door, provider: LyingProvider) -> None:
+    await ada_linked(door, provider)
+    provider.metadata["authorization_response_iss_parameter_supported"] = True
+    door.restart()   # it had read what the provider says of itself
+    away = await door.ask.start_oidc(NOBODY, "harbour")
+    brought = provider.signs_in(away.authorization_url)
+    with pytest.raises(NotProven):
+        await comes_back(door, {name: said for name, said in brought.items() if name != "iss"}, away)
+
+
 # --- a provider that is away, or talks nonsense ----------------------------------------------------------------------
 
 def nonsense(*, status: int = 200, text: str = "<html>") -> Callable[[], web.Response]:
@@ -174,7 +184,7 @@ async def test_nonsense_from_the_provider_is_its_being_away(door: Door, provider
 
 
 async def test_metadata_of_another_provider_are_not_this_ones(door: Door, provider: LyingProvider) -> None:
-    provider.metadata["issuer"] = "https://elsewhere.test"
+    provider.metadata["issuer"] = "http://elsewhere.test"   # as safe as the true one
     await is_refused(ProviderAway, door, provider)
 
 
