@@ -56,6 +56,13 @@ class TestWhatItShows:
         content = (await clinic.ask.calendar(NOBODY, f"{secret}.ics")).content
         assert not any(word in content for word in (b"Pat", b"Ient", b"Cough"))
 
+    async def test_a_doctor_reads_where_they_take_part_too(self, clinic: Clinic):
+        doctor, second = await clinic.doctor(), await clinic.doctor()
+        await clinic.book(doctor, at(9), participants=[second])
+        await clinic.book(second, at(10))
+        secret = await made(clinic, as_doctor(second))
+        assert await summaries(clinic, secret) == ["Visit, Heart", "Visit, Heart"]
+
     async def test_a_month_back_and_a_year_ahead_in_order(self, clinic: Clinic):
         patient, doctor = new_id(), await clinic.doctor()
         for day in (400, 3, 0):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from infirmary.contexts.appointments import tables
 from infirmary.contexts.appointments.contract import Status, Why
 from infirmary.contexts.appointments.domain.hours import start_of_day
 from infirmary.kernel.access import NOBODY
@@ -156,6 +157,29 @@ class TestVisits:
             assert (len(page.items), page.next_cursor is None) == (expected, expected == 1)
             seen, cursor = [*seen, *page.items], page.next_cursor
         assert seen == sorted(visits, key=lambda one: (one.starts_at, one.id), reverse=newest_first)
+
+    @pytest.mark.parametrize("newest_first", [False, True])
+    async def test_of_a_diary_are_ones_own_and_those_with_colleagues_in_one_order(self, every_clinic: Clinic, newest_first):
+        clinic = every_clinic
+        doctor, colleague = await clinic.doctor(), await clinic.doctor()
+        made = [await (clinic.book(colleague, at(9 + n), participants=[doctor]) if n in (1, 2, 5) else
+                       clinic.book(doctor, at(9 + n))) for n in range(7)]
+        await clinic.book(colleague, at(9))
+        cursor, seen = None, []
+        for _ in range(4):
+            page = await clinic.ask.appointments(reception, doctor_id=doctor, limit=2, cursor=cursor,
+                                                 newest_first=newest_first)
+            seen, cursor = [*seen, *page.items], page.next_cursor
+        assert cursor is None
+        assert seen == (made[::-1] if newest_first else made)
+
+    async def test_of_a_diary_are_read_along_an_index(self, clinic: Clinic):
+        """On SQLite, where the plan can be read as text."""
+        pages, driver = tables.pages(frozenset({"doctor_id"}), newest_first=False), clinic.db.driver
+        compiled, args = pages._first(driver.dialect, {"doctor_id": new_id(), "limit": 26})
+        plan = str(driver.reader.execute("EXPLAIN QUERY PLAN " + compiled.sql, args).fetchall())
+        assert "appointment USING INDEX appointment_of_doctor" in plan
+        assert "SCAN appointment" not in plan
 
     async def test_are_for_each_only_what_they_reach(self, clinic: Clinic):
         mine, other, me = await clinic.doctor(), await clinic.doctor(), new_id()

@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -136,20 +137,23 @@ class Rows(Generic[S]):
 
 
 class Pages(Generic[S]):
-    """Keyset pagination: the cursor is the last row's keys, so a page costs the same wherever it lies."""
+    """Keyset pagination: the cursor is the last row's keys, so a page costs the same wherever it lies.
 
-    def __init__(self, core: Select[Any], into: type[S], keys: Sequence[Column[Any]], *,
+    What is found in several ways is asked for in several (`*more`, none of whose rows another finds): each goes along an
+    index of its own, where one question with OR would read all there is.
+    """
+
+    def __init__(self, core: Select[Any], into: type[S], keys: Sequence[Column[Any]], *more: Select[Any],
                  newest_first: bool = False) -> None:
-        ordered = core.order_by(*(key.desc() if newest_first else key for key in keys))
-        ordered = ordered.limit(bindparam("limit", type_=Integer))
         self._names = [key.name for key in keys]
         # A time without zone would pass as a datetime, and then be refused where it is too late for a 400.
         kinds = [Annotated[datetime, msgspec.Meta(tz=True)] if key.type.python_type is datetime else key.type.python_type
                  for key in keys]
         types: Any = tuple[tuple(kinds)]  # type: ignore[misc]
         self._cursor = msgspec.msgpack.Decoder(types)
-        self._first = Query(ordered, into)
-        self._next = Query(ordered.where(_after(keys, descending=newest_first)), into)
+        ways, after = [core, *more], _after(keys, descending=newest_first)
+        self._first = Query(_in_order(ways, keys, descending=newest_first), into)
+        self._next = Query(_in_order([way.where(after) for way in ways], keys, descending=newest_first), into)
 
     async def page(self, tx: Reading, *, after: str | None, limit: int, **params: Any) -> tuple[list[S], str | None]:
         if after is None:
@@ -165,6 +169,14 @@ class Pages(Generic[S]):
             return rows, None
         last = [getattr(rows[limit - 1], name) for name in self._names]
         return rows[:limit], base64.urlsafe_b64encode(msgspec.msgpack.encode(last)).decode()
+
+
+def _in_order(ways: Sequence[Select[Any]], keys: Sequence[ColumnElement[Any]], *, descending: bool) -> Select[Any]:
+    if len(ways) > 1:
+        found = union_all(*(select(_in_order([way], keys, descending=descending).subquery()) for way in ways)).subquery()
+        return _in_order([select(found)], [found.c[key.name] for key in keys], descending=descending)
+    ordered = ways[0].order_by(*(key.desc() if descending else key for key in keys))
+    return ordered.limit(bindparam("limit", type_=Integer))
 
 
 def _after(keys: Sequence[Column[Any]], *, descending: bool) -> ColumnElement[bool]:

@@ -34,9 +34,6 @@ class Looking(Base):
                  "until": min(until, default=None), **within}
         filters = {name: value for name, value in given.items() if value is not None}
         async with self.db.reading() as reading:
-            doctor = filters.get("doctor_id")
-            if doctor and await reading.all(tables.participants.TAKES_PART, participant_id=doctor):
-                filters["in_diary_of"] = filters.pop("doctor_id")
             pages = tables.pages(frozenset(filters), newest_first=newest_first)
             rows, following = await pages.page(reading, after=cursor, limit=limit, **filters)
         return Page(rows, following)

@@ -14,7 +14,7 @@ from infirmary.contexts.appointments.domain.visits import Visit
 from infirmary.kernel.database.columns import EnumText, Id
 from infirmary.kernel.database.db import Transaction
 from infirmary.kernel.database.rows import Pages, Rows
-from infirmary.kernel.database.statement import Query, Statement
+from infirmary.kernel.database.statement import Statement
 
 from .base import metadata
 
@@ -46,8 +46,6 @@ PARTICIPATIONS = Rows(participation, Participation, key="participant_id", versio
 ONE_NAME = "resource_kind_sought"   # the unique row that a second of this name runs into
 RESOURCES_OF = RESOURCES.find(resource.c.id.in_(bindparam("ids", expanding=True)))
 TO_BE_HAD = RESOURCES.find(resource.c.active, order_by=[resource.c.kind, resource.c.sought])
-TAKES_PART = Query(select(participation.c.appointment_id).where(
-    participation.c.participant_id == bindparam("participant_id")).limit(1), UUID)
 _LEAVES = Statement(delete(participation).where(
     participation.c.participant_id.in_(bindparam("participants", expanding=True)),
     participation.c.appointment_id == bindparam("appointment_id")))
