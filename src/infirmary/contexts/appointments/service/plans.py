@@ -67,7 +67,7 @@ class MovingTogether(Booking):
             raise Malformed(errors=[FieldError("from", "Name a doctor, from and until; or nothing, for all leave.")])
         async with self.db.reading() as reading:
             doctors = ([there(await tables.SCHEDULES.get(reading, within["doctor_id"]))] if within else
-                       await reading.all(tables.SCHEDULES.find()))
+                       await reading.all(tables.ALL_SCHEDULES))
             if from_ is not None and to is not None:
                 plans.span(from_, to)
                 return [await _hit(reading, doctors[0], from_, to, now)]

@@ -186,6 +186,7 @@ MERGED = Rows(merged_record, MergedRecord, key="patient_id")
 MOVED = Rows(moved_visit, MovedVisit, key="appointment_id", version=None)
 
 SCHEDULES_OF = SCHEDULES.find(schedule.c.doctor_id.in_(bindparam("ids", expanding=True)))
+ALL_SCHEDULES = SCHEDULES.find()
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
 class Change:
