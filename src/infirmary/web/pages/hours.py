@@ -104,10 +104,12 @@ def _weekdays(page: Page) -> list[str]:
 
 
 async def _would_stand(page: Page, wanted: LeaveForm, doctor_id: UUID) -> UnderLeave | None:
+    """What would stand in this leave, if anything would."""
     try:
-        return await _standing(page, wanted, doctor_id)
+        hit = await _standing(page, wanted, doctor_id)
     except Malformed:   # too long, or backwards: staff says so better
         return None
+    return hit if hit.count or hit.accompanied else None
 
 
 async def _standing(page: Page, leave: Leave | LeaveForm, doctor_id: UUID) -> UnderLeave:
@@ -197,7 +199,7 @@ async def take_leave(page: Page) -> Response[Any]:
     try:
         wanted = _leave(page)
         hit = await _would_stand(page, wanted, whose.doctor_id)
-        if hit and (hit.count or hit.accompanied) and "sure" not in page.form:
+        if hit and "sure" not in page.form:
             return await _show(page, values=page.form, hit=hit)
         leave = await page.ask(Staff).take_leave(page.caller, whose.doctor_id, wanted)
     except Malformed as refusal:
@@ -207,7 +209,7 @@ async def take_leave(page: Page) -> Response[Any]:
             else _("This leave is too long, or ends before it begins")
         return await _show(page, values=page.form, refusal=refusal, said=Told(
             title, _("Nothing was added. Look at both days and try again."), [], icon="beach"))
-    on = moves_href(page, hit) if hit and (hit.count or hit.accompanied) else f"{whose.base}#leave"
+    on = moves_href(page, hit) if hit else f"{whose.base}#leave"
     return page.redirect(on, undo=f"{whose.base}/leave/{leave.id}/end", toast=_(
         "Leave added from %(from)s to %(to)s. No times are offered then.") % {
             "from": page.language.day(page.local(leave.starts_at).date(), page.today),

@@ -33,8 +33,8 @@ class Looking(Base):
         given = {"department_id": department_id, "status": status, "since": max(since, default=None),
                  "until": min(until, default=None), **within}
         filters = {name: value for name, value in given.items() if value is not None}
+        pages = tables.pages(frozenset(filters), newest_first=newest_first)
         async with self.db.reading() as reading:
-            pages = tables.pages(frozenset(filters), newest_first=newest_first)
             rows, following = await pages.page(reading, after=cursor, limit=limit, **filters)
         return Page(rows, following)
 

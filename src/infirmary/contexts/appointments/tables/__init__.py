@@ -189,6 +189,8 @@ SCHEDULES_OF = SCHEDULES.find(schedule.c.doctor_id.in_(bindparam("ids", expandin
 ALL_SCHEDULES = SCHEDULES.find()
 ACTIVE = SCHEDULES.find(schedule.c.active)
 ACTIVE_IN = SCHEDULES.find(schedule.c.active, schedule.c.department_id == bindparam("department_id"))
+
+
 class Change:
     """A compare-and-set of some columns on the version: True when it is this one that made the visit's new version.
 
@@ -212,6 +214,8 @@ change_time = Change(*_STATE, "doctor_id", "doctor_name", "department_id", "depa
                      "local_start", "zone", "location", "buffer_minutes", "lane", "overbooked", "participants")
 change_participants = Change("participants", "changed_at", "version")
 
+# In a doctor's diary are their own visits, and those of colleagues in which they take part; none is both.
+_IN_DIARY = (appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.id.in_(participants.visits_of("doctor_id")))
 _ahead = (appointment.c.status.in_(OPEN), appointment.c.ends_at > bindparam("now"),
           appointment.c.starts_at > bindparam("earliest_start"))   # for the index, which knows starts only
 OPEN_VISITS = Query(select(func.count()).select_from(appointment).where(
@@ -220,10 +224,8 @@ VISITS_OF_SERIES = VISITS.find(
     appointment.c.series_id == bindparam("series_id"), order_by=[appointment.c.starts_at, appointment.c.id])
 _under_leave = (appointment.c.status.in_(MOVABLE), appointment.c.starts_at > bindparam("earliest_start"),
                 appointment.c.starts_at < bindparam("until"), appointment.c.ends_at > bindparam("since"))
-UNDER_LEAVE = VISITS.find(appointment.c.doctor_id == bindparam("doctor_id"), *_under_leave,
-                          order_by=[appointment.c.starts_at, appointment.c.id])
-ACCOMPANIED_UNDER_LEAVE = VISITS.find(appointment.c.id.in_(participants.visits_of("doctor_id")), *_under_leave,
-                                      order_by=[appointment.c.starts_at, appointment.c.id])
+UNDER_LEAVE, ACCOMPANIED_UNDER_LEAVE = (
+    VISITS.find(whose, *_under_leave, order_by=[appointment.c.starts_at, appointment.c.id]) for whose in _IN_DIARY)
 VISITS_AHEAD = Query(select(appointment.c.id, appointment.c.starts_at, appointment.c.location).where(
     appointment.c.doctor_id == bindparam("doctor_id"), *_ahead), Whereabouts)
 
@@ -252,10 +254,6 @@ WHO_HAS = Query(select(*(appointment.c[name] for name in ResourceVisit.__struct_
 _shown = [appointment.c[name] for name in Appointment.__struct_fields__]
 SHOWN = Query(select(*_shown).where(appointment.c.id == bindparam("key")), Appointment)
 SHOWN_OF = Query(select(*_shown).where(appointment.c.id.in_(bindparam("ids", expanding=True))), Appointment)
-
-
-# In a doctor's diary are their own visits, and those of colleagues in which they take part; none is both.
-_IN_DIARY = (appointment.c.doctor_id == bindparam("doctor_id"), appointment.c.id.in_(participants.visits_of("doctor_id")))
 _diary = union_all(*(select(appointment.c.version, appointment.c.changed_at).where(
     whose, appointment.c.starts_at >= bindparam("since"), appointment.c.starts_at < bindparam("until"))
     for whose in _IN_DIARY)).subquery()
