@@ -13,7 +13,7 @@ PAGES: dict[str, list[str]] = {
     "": ["/", "/sign-in", "/sign-up", "/forgot", "/sign-in/mail", "/reset?token=x", "/nothing-here", "/api/docs",
          "/wall/{display}", "/q/{place}", "/q/ended"],
     "patient": ["/home", "/visits", "/visits/{coming}", "/visits/{coming}?ask=cancel", "/visits/{coming}/move",
-                "/visits/{video}/video", "/visits/{seen}/feedback", "/book", "/book?q=nobody",
+                "/visits/{coming}/video", "/visits/{seen}/feedback", "/book", "/book?q=nobody",
                 "/book/when?doctor={night}", "/book/when?department={department_id}", "/book/confirm?slot={slot}",
                 "/book/series?slot={slot}&frequency=weekly&count=3", "/series/{series_id}", "/waitlist",
                 "/waitlist/join?doctor={doctor_id}", "/record", "/record/consents", "/record/contacts/new",
@@ -23,7 +23,7 @@ PAGES: dict[str, list[str]] = {
                "/doctor/visits/{coming}/participants",
                "/doctor/book", "/doctor/book?patient_id={patient_id}", "/doctor/diary", "/doctor/diary?view=list",
                "/doctor/hours", "/doctor/moves?{days}", "/doctor/moves/{plan_id}",
-               "/doctor/moves/{plan_id}/visits/{planned}", "/doctor/feedback", "/visits/{video}/video",
+               "/doctor/moves/{plan_id}/visits/{planned}", "/doctor/feedback", "/visits/{coming}/video",
                "/notifications", "/profile", "/calendar-feed", "/security/authenticator/remove"],
     "reception": ["/desk", "/desk?q=rosa", "/desk?q=zzzz", "/desk/register", "/desk/patients/{patient_id}",
                   "/desk/patients/{patient_id}/edit", "/desk/patients/{patient_id}/label",
@@ -80,10 +80,15 @@ def examples(visitor: Visitor) -> dict[str, str]:
     rosa, [doctor, department] = office.patient("Rosa Delgado"), [
         office.ask("GET", "/doctors", params={"q": "Okafor"})["items"][0][name] for name in ("id", "department_id")]
     night, _ = office.a_doctor()
-    coming = office.ask("GET", "/appointments", params={"patient_id": rosa, "doctor_id": doctor, "status": "booked",
-                                                        "from": soon()})["items"]
-    free = office.ask("GET", f"/slots/for/{rosa}", params={
-        "doctor_id": night, "from": soon(), "to": soon(days=2)})["items"]
+
+    def free_for_rosa(doctor: str, *, after: int, within: int) -> list[dict[str, str]]:
+        """In days."""
+        return list(office.ask("GET", f"/slots/for/{rosa}", params={
+            "doctor_id": doctor, "from": soon(days=after), "to": soon(days=within)})["items"])
+
+    ahead = free_for_rosa(doctor, after=1, within=9)[-1]
+    coming = office.a_visit(rosa, doctor, ahead["starts_at"], "video")
+    free = free_for_rosa(night, after=0, within=2)
     seen = office.a_visit(rosa, night, free[0]["starts_at"])
     for deed in ("check-in", "start", "complete"):
         office.ask("POST", f"/appointments/{seen}/{deed}")
@@ -91,7 +96,7 @@ def examples(visitor: Visitor) -> dict[str, str]:
         "patient_id": rosa, "doctor_id": night, "starts_at": free[len(free) // 2]["starts_at"], "all_or_none": False,
         "recurrence": {"frequency": "weekly", "count": 4}})
     plan = office.ask("POST", "/move-plans", data={
-        "doctor_id": doctor, "starts_at": soon(days=2), "ends_at": soon(days=4)})
+        "doctor_id": doctor, "starts_at": ahead["starts_at"], "ends_at": ahead["ends_at"]})
     display = office.ask("POST", "/queue/displays", data={"department_id": department, "name": "Waiting room"})
     token = office.ask("GET", "/queue", params={"department_id": department})["items"][-1]
     client = office.ask("POST", "/clients", data={"name": "Laboratory", "roles": ["auditor"]})["client"]
@@ -104,7 +109,7 @@ def examples(visitor: Visitor) -> dict[str, str]:
     mail = str(visitor.open("/admin/mail").locator(".in-rail a").first.get_attribute("href")).rpartition("/")[2]
     return {
         "patient_id": rosa, "other_id": office.patient("Emma Delgado"), "doctor_id": doctor, "department_id": department,
-        "night": night, "coming": coming[-1]["id"], "video": next(one["id"] for one in coming if one["mode"] == "video"),
+        "night": night, "coming": coming,
         "seen": seen, "requested": first("/appointments", doctor_id=doctor, status="requested"),
         "series_id": series["id"], "plan_id": plan["id"], "planned": plan["items"][0]["appointment_id"],
         "display": display["secret"], "place": office.ask("POST", f"/queue/tokens/{token['id']}/link")["secret"],
