@@ -65,6 +65,7 @@ async def test_who_is_away_is_taken_off_the_visits_of_colleagues(hospital: Hospi
     hit = await desk.open((await desk.submit(shown.form("/leave"), sure="yes")).location)
     await hospital.house.deliver_facts()
     assert "Visits of colleagues that lack Dr Amara Okafor" in hit.words
+    assert "1 visit of a colleague stands in this time" in hit.words
     assert "Nothing to move" not in hit.words
     assert "1 visit lacks them" in (await desk.open("/desk/leave")).words
     choose = await desk.open(hit.links["Choose who comes to the visit of Rosa Delgado Vega"])
