@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from infirmary.web.pages.mail import pages_of as mail_pages
 
 from . import docs, operations
 from .house import House
+from .supervisor import end_with_parent
 
 log = structlog.get_logger()
 SETTINGS_FILE = "INFIRMARY_FILE"   # which settings file the workers read; set by the command line
@@ -50,6 +52,8 @@ class AllInOne:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
+        if self._settings is None:   # a worker of somebody's, who alone could end it and start it again
+            end_with_parent(signal.SIGTERM)
         try:
             house, catchers = await self._open()
         except Exception as error:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,12 @@ STEADY = 10.0                        # seconds after which it counts as running
 PATIENCE = 25.0                      # seconds between SIGTERM and SIGKILL
 DIES_WITH_PARENT = 1                 # prctl(2): PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None)
+
+
+def end_with_parent(how: signal.Signals) -> None:
+    """From now on this process gets that signal when the one that began it has ended, whatever that ended of (Linux)."""
+    if sys.platform == "linux":
+        _libc.prctl(DIES_WITH_PARENT, how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +115,7 @@ class Supervisor:
                 *program.command, env={**os.environ, **program.environment}, stdin=asyncio.subprocess.DEVNULL,
                 stdout=out, stderr=out, start_new_session=True, user=program.user, group=program.user,
                 extra_groups=None if program.user is None else [],
-                preexec_fn=lambda: _libc.prctl(DIES_WITH_PARENT, signal.SIGKILL))
+                preexec_fn=lambda: end_with_parent(signal.SIGKILL))
 
     async def _until_ready(self, program: Program) -> None:
         until = monotonic() + READY_WITHIN
