@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from infirmary.kernel import request
+from infirmary.kernel import remote, request
 from infirmary.kernel.access import ANY, ANYONE, NOBODY, Caller
 from infirmary.kernel.binding import Routes
 from infirmary.kernel.contract import Contract, Done, Download, Stream, Upload, get, post
@@ -93,6 +93,25 @@ async def test_what_cannot_be_told_apart_is_sent_once(good: SimpleNamespace) -> 
         with pytest.raises(Unavailable):
             await client.sign_in(NOBODY, SignIn(name="somebody"))
         assert first.asked + second.asked == 1
+
+
+async def test_who_stands_in_a_queue_of_the_service_is_waited_for(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy(ToyBox):
+        async def queue(self, *_: object, **__: object) -> Done:
+            await asyncio.sleep(.6)
+            return Done()
+
+        async def sign_in(self, *_: object, **__: object) -> Done:
+            return await self.queue()
+
+    for name in ("DEADLINE", "PATIENCE"):
+        monkeypatch.setattr(remote, name, .2)
+    async with (serving(build_app(Routes(Toys, Busy(db), db, authenticate).handlers)) as base,
+                aiohttp.ClientSession() as http):
+        client = over_http(Toys, lambda: [base], http)
+        assert await client.queue(keeper) == Done()
+        with pytest.raises(Unavailable):
+            await client.sign_in(NOBODY, SignIn(name="somebody"))
 
 
 async def test_what_was_never_sent_may_be_sent_elsewhere(good: SimpleNamespace) -> None:

@@ -71,6 +71,10 @@ class Toys(Contract, context="toys"):
     async def sign_in(self, caller: Caller, body: SignIn) -> Done:
         """A form."""
 
+    @post("/queue", allow=POLICY, queues=2)
+    async def queue(self, caller: Caller) -> Done:
+        """Wait for one's turn."""
+
     @get("/forgetful", allow=POLICY)
     async def forgetful(self, caller: Caller) -> Done:
         """Its service forgets to apply the scope."""
@@ -128,6 +132,9 @@ class ToyBox(Toys):
         return File("manual.txt", b"Push it.")
 
     async def sign_in(self, caller: Caller, body: SignIn) -> Done:
+        return Done()
+
+    async def queue(self, caller: Caller) -> Done:
         return Done()
 
     async def forgetful(self, caller: Caller) -> Done:

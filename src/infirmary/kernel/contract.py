@@ -72,13 +72,15 @@ class Operation:
 
     Parameters of the method: `body` is the JSON body; names in the path come from the path; `if_match` from the
     header (required where it has no default); the rest from the query (`from_` is `from` there). `takes` is the media type
-    of a body that is an Upload.
+    of a body that is an Upload. `queues`: seconds that whoever asks may stand in a queue of the service before anything
+    is done; who asks from another process waits so much longer.
     """
 
     def __init__(self, method: Callable[..., Any], verb: str, path: str, *, allow: Policy, status: int,
-                 refuses: Sequence[type[Refusal]], media: str, takes: str = "") -> None:
+                 refuses: Sequence[type[Refusal]], media: str, takes: str = "", queues: float = 0) -> None:
         self.method, self.verb, self.path, self.allow = method, verb, path, allow
         self.status, self.refuses, self.media, self.takes = status, tuple(refuses), media, takes
+        self.queues = queues
         self.context = ""   # known once the contract class is made
         self.name = method.__name__
         self.signature = inspect.signature(method)
@@ -125,13 +127,14 @@ class Operation:
 
 def _declare(verb: str) -> Callable[..., Callable[[F], F]]:
     def declare(path: str, *, allow: Policy, status: int = 200, refuses: Sequence[type[Refusal]] = (),
-                media: str = "application/json", takes: str = "") -> Callable[[F], F]:
+                media: str = "application/json", takes: str = "", queues: float = 0) -> Callable[[F], F]:
         if not allow:
             raise TypeError(f"{verb} {path}: an operation without a policy cannot be declared")
 
         def mark(method: F) -> F:
             method.operation = Operation(  # type: ignore[attr-defined]
-                method, verb, path, allow=allow, status=status, refuses=refuses, media=media, takes=takes)
+                method, verb, path, allow=allow, status=status, refuses=refuses, media=media, takes=takes,
+                queues=queues)
             return method
 
         return mark

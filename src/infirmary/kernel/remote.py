@@ -25,7 +25,7 @@ from .errors import FieldError, Refusal, Unavailable
 from .request import current
 
 C = TypeVar("C", bound=Contract)
-DEADLINE = 2.0       # seconds for one call, tries included
+DEADLINE = 2.0       # seconds for one call, tries included; what queues in the service (`Operation.queues`) has them after
 PATIENCE = 1.0       # seconds for one try of what may be tried elsewhere
 TRIES = 3
 TRIPS_AFTER, OPEN_FOR = 5, 2.0   # the breaker: failures in a row, and seconds of not asking
@@ -98,7 +98,8 @@ def over_http(contract: type[C], find: Callable[[], Sequence[str]], http: aiohtt
             with tracing.asking(operation.id) as span:
                 letter = _written(operation, caller, operation.signature.bind(self, caller, *args, **given).arguments, sign)
                 reply, raw = await _answered(letter, peers, http, repeatable=_repeatable(operation, caller),
-                                             within=UPLOADING if operation.upload else DEADLINE)
+                                             within=UPLOADING if operation.upload else DEADLINE + operation.queues,
+                                             patience=PATIENCE + operation.queues)
                 tracing.answered(span, reply.status)
             if reply.status >= 400:
                 raise _refusal(reply.status, raw, reply.headers.get("Retry-After"))
@@ -115,14 +116,14 @@ def _repeatable(operation: Operation, caller: Caller) -> bool:
 
 
 async def _answered(letter: Letter, peers: Peers, http: aiohttp.ClientSession, *,
-                    repeatable: bool, within: float) -> tuple[aiohttp.ClientResponse, bytes]:
+                    repeatable: bool, within: float, patience: float) -> tuple[aiohttp.ClientResponse, bytes]:
     until, tried = monotonic() + within, list[str]()
     while True:
         url, breaker = peers.choose(tried)
         tried.append(url)
         left = until - monotonic()
         try:
-            timeout = aiohttp.ClientTimeout(total=max(min(left, PATIENCE) if repeatable else left, .001))
+            timeout = aiohttp.ClientTimeout(total=max(min(left, patience) if repeatable else left, .001))
             async with http.request(letter.verb, url + letter.path, timeout=timeout, **letter.rest) as reply:
                 raw = await reply.read()
             breaker.record(ok=reply.status < 500)

@@ -248,7 +248,7 @@ async def test_guessing_the_old_password_in_an_open_session_ends_there_and_locks
 
 async def test_nobody_waits_longer_for_a_hash_than_they_wait_for_an_answer(
         door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAITS", .05)
+    monkeypatch.setattr(module, "HASHING", .05)
     passwords = door.service.passwords
     async with contextlib.AsyncExitStack() as every_thread:
         for _ in range(AT_ONCE):

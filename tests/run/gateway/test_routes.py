@@ -115,6 +115,13 @@ def test_only_what_may_happen_twice_is_sent_twice():
                for one in ROUTES if "route" in one)
 
 
+def test_who_queues_in_a_service_is_not_sent_again_meanwhile():
+    def tries_for(path: str) -> str:
+        return decided(ROUTES, "POST", path, "idempotency-key", "authorization")["route"]["retry_policy"]["per_try_timeout"]
+
+    assert (tries_for("/api/v1/appointments"), tries_for("/api/v1/auth/password/change")) == ("5s", "10s")
+
+
 def test_no_name_in_a_path_spans_two_segments():
     for route in ROUTES:
         if "route" in route and "safe_regex" in route["match"]:

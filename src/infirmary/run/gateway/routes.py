@@ -14,7 +14,7 @@ SERVED_BY = {"system": "identity"}   # contexts without a service of their own
 DOCUMENTS = ("/api/v1/openapi.json", "/api/v1/asyncapi.json")   # of all contracts; the pages' service has them
 PAGE_STREAMS = ("/notifications/stream", "/diary/stream", "/visits/{visit_id}/video/stream")
 
-TIMEOUT, TRY_READ, TRY_WRITE = "10s", "3s", "5s"
+TIMEOUT, TRY_READ, TRY_WRITE = 10.0, 3.0, 5.0   # seconds
 STREAM_SILENT = "120s"   # a stream says something every 15 seconds, if only that it is alive
 # A second spelling of an address: letters, digits and -._~ need no encoding, and services would decode them.
 RESPELT = r".*%(?:2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe]).*"
@@ -45,7 +45,7 @@ def routes(contracts: Sequence[type[Contract]]) -> list[Route]:
         *(_to(WEB, "web.document", {"path": path}, **_again(AT_ALL, TRY_READ)) for path in DOCUMENTS),
         *(route for _, same in groupby(operations, key=_rank) for route in _of_path(list(same))),
         *(_nowhere("unknown", {"prefix": prefix}) for prefix in ("/api/v1/", "/.well-known/")),
-        *(_to(WEB, "web.stream", _path(path), timeout="0s", idle_timeout=STREAM_SILENT) for path in PAGE_STREAMS),
+        *(_to(WEB, "web.stream", _path(path), timeout=0, idle_timeout=STREAM_SILENT) for path in PAGE_STREAMS),
         _to(WEB, "web.page", {"prefix": "/", "headers": [_method("GET")]}, **_again(AT_ALL, TRY_READ)),
         _to(WEB, "web.deed", {"prefix": "/"}, **_again(NOT_SENT)),
     ]
@@ -75,13 +75,13 @@ def _of_path(operations: list[Operation]) -> Iterator[Route]:
 def _of_operation(operation: Operation, match: dict[str, Any]) -> Iterator[Route]:
     service, method = service_of(operation.context), _method(operation.verb)
     if operation.media == "text/event-stream":
-        yield _to(service, operation.id, {**match, "headers": [method]}, timeout="0s", idle_timeout=STREAM_SILENT)
+        yield _to(service, operation.id, {**match, "headers": [method]}, timeout=0, idle_timeout=STREAM_SILENT)
     elif operation.verb == "GET":
         yield _to(service, operation.id, {**match, "headers": [method]}, **_again(AT_ALL, TRY_READ))
     else:
         if operation.verb == "POST":   # a key is kept for somebody: without a token it means nothing
             keyed = [method, *({"name": name, "present_match": True} for name in ("idempotency-key", "authorization"))]
-            yield _to(service, operation.id, {**match, "headers": keyed}, **_again(AT_ALL, TRY_WRITE))
+            yield _to(service, operation.id, {**match, "headers": keyed}, **_again(AT_ALL, TRY_WRITE + operation.queues))
         # PUT, PATCH and DELETE too are sent once: the second would find the version changed by the first.
         yield _to(service, operation.id, {**match, "headers": [method]}, **_again(NOT_SENT))
 
@@ -102,14 +102,14 @@ def _method(verb: str) -> dict[str, Any]:
     return {"name": ":method", "string_match": {"exact": verb}}
 
 
-def _to(service: str, name: str, match: dict[str, Any], *, timeout: str = TIMEOUT, **more: Any) -> Route:
-    return {"name": name, "match": match, "route": {"cluster": service, "timeout": timeout, **more}}
+def _to(service: str, name: str, match: dict[str, Any], *, timeout: float = TIMEOUT, **more: Any) -> Route:
+    return {"name": name, "match": match, "route": {"cluster": service, "timeout": f"{timeout:g}s", **more}}
 
 
-def _again(on: str, try_timeout: str = TIMEOUT) -> dict[str, Any]:
+def _again(on: str, within: float = TIMEOUT) -> dict[str, Any]:
     """Try elsewhere what got no answer. An answer is passed on, a 503 too: it says itself when to come back."""
     return {"retry_policy": {
-        "retry_on": on, "num_retries": 3, "per_try_timeout": try_timeout,
+        "retry_on": on, "num_retries": 3, "per_try_timeout": f"{within:g}s",
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "host_selection_retry_max_attempts": 5,
         "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {

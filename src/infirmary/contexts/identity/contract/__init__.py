@@ -11,6 +11,7 @@ from infirmary.language import ADMIN, SERVICE, Role, SearchText, StepUpRequired
 
 from .accounts import (
     EVERYBODY,
+    HASHING,
     Account,
     AlreadyLinked,
     AmendAccount,
@@ -109,6 +110,7 @@ from .sent_codes import AskForCode, CodeAsked, CodeRefused, GiveCode, SentCode
 
 __all__ = [
     "EVERYBODY",
+    "HASHING",
     "Account",
     "AlreadyLinked",
     "AmendAccount",
@@ -203,12 +205,12 @@ __all__ = [
 
 
 class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"):
-    @post("/auth/register", status=201, allow={ANYONE: ANY},
+    @post("/auth/register", queues=HASHING, status=201, allow={ANYONE: ANY},
           refuses=[EmailTaken, WeakPassword, BirthDateImpossible, TooManyTries])
     async def register(self, caller: Caller, body: RegisterPatient) -> Registered:
         """A patient makes an account, and is entered in the register."""
 
-    @post("/auth/token", allow={ANYONE: ANY},
+    @post("/auth/token", queues=HASHING, allow={ANYONE: ANY},
           refuses=[WrongCredentials, MfaRequired, RefreshRefused, UnsupportedGrant, TripOver, LoginTaken, WrongClient,
                    ScopeTooWide, TooManyTries])
     async def token(self, caller: Caller, body: TokenRequest) -> Tokens:
@@ -234,7 +236,7 @@ class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"
     async def end_other_sessions(self, caller: Caller) -> Done:
         """Sign out everywhere but here."""
 
-    @post("/auth/step-up", allow=EVERYBODY, refuses=[WrongCredentials, TooManyTries])
+    @post("/auth/step-up", queues=HASHING, allow=EVERYBODY, refuses=[WrongCredentials, TooManyTries])
     async def step_up(self, caller: Caller, body: StepUp) -> Done:
         """Give the password again: for ten minutes this sign-in may do what is sensitive, such as change how one signs in."""
 
@@ -258,11 +260,11 @@ class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"
     async def forgot_password(self, caller: Caller, body: ForgottenPassword) -> Done:
         """Send a link for a new password, if there is such an account; the answer is the same either way."""
 
-    @post("/auth/password/reset", allow={ANYONE: ANY}, refuses=[LinkExpired, WeakPassword, TooManyTries])
+    @post("/auth/password/reset", queues=HASHING, allow={ANYONE: ANY}, refuses=[LinkExpired, WeakPassword, TooManyTries])
     async def reset_password(self, caller: Caller, body: NewPassword) -> Done:
         """Set a new password with the link from the e-mail; ends every session."""
 
-    @post("/auth/password/change", allow=EVERYBODY, refuses=[WrongCredentials, WeakPassword, TooManyTries])
+    @post("/auth/password/change", queues=HASHING, allow=EVERYBODY, refuses=[WrongCredentials, WeakPassword, TooManyTries])
     async def change_password(self, caller: Caller, body: ChangePassword) -> Done:
         """Set a new password, knowing the old one; ends every other session."""
 
@@ -278,7 +280,7 @@ class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"
     async def confirm_totp(self, caller: Caller, body: CodeGiven) -> RecoveryCodes:
         """The app shows the right code: from now on signing in asks for one."""
 
-    @post("/auth/mfa/totp/disable", allow=EVERYBODY, refuses=[WrongCredentials, NoFactor, TooManyTries])
+    @post("/auth/mfa/totp/disable", queues=HASHING, allow=EVERYBODY, refuses=[WrongCredentials, NoFactor, TooManyTries])
     async def disable_totp(self, caller: Caller, body: DisableTotp) -> Done:
         """Sign in with the password alone again."""
 
@@ -324,7 +326,7 @@ class Identity(SignInElsewhere, Programs, Reaching, Contract, context="identity"
                        cursor: Cursor | None = None) -> Page[Account]:
         """Accounts by name or e-mail."""
 
-    @post("/accounts", status=201, allow={ADMIN: ANY}, refuses=[EmailTaken, WeakPassword, RoleNeedsPerson, AlreadyLinked])
+    @post("/accounts", queues=HASHING, status=201, allow={ADMIN: ANY}, refuses=[EmailTaken, WeakPassword, RoleNeedsPerson, AlreadyLinked])
     async def open_account(self, caller: Caller, body: OpenAccount) -> Account:
         """Make an account for somebody."""
 

@@ -12,6 +12,7 @@ from infirmary.kernel.errors import Conflict, NotSignedIn, Refusal
 from infirmary.language import SELF, STAFF_ROLES, Email, Name, Phone, Role
 
 EVERYBODY = dict.fromkeys((Role.PATIENT, *STAFF_ROLES), SELF)   # people, each about what is their own
+HASHING = 5.0   # seconds that a password may wait until its turn to be hashed comes
 
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 Secret = Annotated[str, Meta(min_length=1, max_length=400)]

@@ -14,6 +14,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from infirmary.contexts.identity.contract import HASHING
 from infirmary.contexts.identity.domain import normal
 from infirmary.kernel.errors import Unavailable
 
@@ -21,8 +22,8 @@ T = TypeVar("T")
 
 TIME_COST, MEMORY_COST = 2, 64 * 1024   # 64 MiB: 0.1 s of one core
 AT_ONCE = max(1, (os.cpu_count() or 2) // 2)   # hashes in this process: the other cores are for those who are signed in
-WAITING = 50 * AT_ONCE   # people in the queue, five seconds of it; who comes after is told to come back,
-WAITS = 5.0              # and who has waited so long: hashed any later, the answer might find nobody waiting
+WAITING = int(HASHING * 10) * AT_ONCE   # people in the queue; who comes after is told to come back, and who has waited
+# HASHING seconds in it: hashed any later, the answer might find nobody waiting
 NICENESS = 5     # a hash waits for those who are signed in, and gets a third of a core that is wanted by both
 
 
@@ -50,7 +51,7 @@ class _Lane:
         self.must_have_room()
         self._waiting += 1
         try:
-            async with asyncio.timeout(WAITS):
+            async with asyncio.timeout(HASHING):
                 await self._places.acquire()
         except TimeoutError:
             raise _too_many() from None
