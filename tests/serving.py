@@ -16,7 +16,7 @@ async def serving(app: Any, *, lifespan: str = "off") -> AsyncIterator[str]:
     with contextlib.closing(socket.socket(proto=socket.IPPROTO_TCP)) as listener:   # so named, asyncio sends at once
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, ws="none", proxy_headers=False,  # type: ignore[arg-type]
-                                               timeout_graceful_shutdown=1))
+                                               timeout_graceful_shutdown=1, timeout_keep_alive=60))   # who asks hangs up after 15 s
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             if task.done():

@@ -57,6 +57,7 @@ REVOCATIONS_EVERY = 2.0   # seconds
 KEYS_EVERY = 60.0
 MEASURED_EVERY = 5.0
 AWAY_SECONDS = 1.0    # until somebody who is away is asked again
+SILENT_FOR = 10.0     # how long a connection is kept; shorter than any server of ours does: what hung up as we wrote might be lost
 GATEKEEPER = service("gatekeeper")
 SYSTEM_AT = Identity.context   # answers for the whole system: without identity nobody could ask anyway
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -166,7 +167,7 @@ class House:
             await self.bus.open()
         if services.registry:
             from infirmary.kernel.registries import registry
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30))
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=SILENT_FOR))
             self.registry = registry(services.registry, services=[*self.everywhere, "web"])
             await self.registry.open()
 
