@@ -4,10 +4,11 @@
 set -eu
 target=${1:?usage: fetch.sh TARGET_DIR}
 pom=$(cd "$(dirname "$0")" && pwd)/pom.xml
-if cmp -s "$pom" "$target/pom.xml"; then
+mkdir -p "$(dirname "$target")"
+target=$(cd "$(dirname "$target")" && pwd)/$(basename "$target")   # for Maven, paths begin where the pom is
+if cmp -s "$pom" "$target/pom.xml" && ls "$target"/*.jar >/dev/null 2>&1; then
     exit 0   # these very jars are there
 fi
-mkdir -p "$(dirname "$target")"
 fetched=$(mktemp -d "$target.XXXXXX")
 trap 'rm -rf "$fetched"' EXIT
 mvn --batch-mode --quiet --file "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$fetched"
