@@ -132,7 +132,9 @@ async def test_on_a_bad_line_everything_is_answered_and_done_once(database_url: 
         first = await asyncio.gather(*(make(place.http, f"toy-{n}-of-many") for n in range(30)))
         assert set(first) <= {201, 503}
         place.line.mend()
-        assert await asyncio.gather(*(make(place.http, f"toy-{n}-of-many") for n in range(30))) == [201] * 30
+        async with asyncio.timeout(20):   # who is told to come again does, where much else is under way more than once
+            while set(await asyncio.gather(*(make(place.http, f"toy-{n}-of-many") for n in range(30)))) != {201}:
+                pass
     async with db.reading() as reading:
         assert await reading.one(WAITING) == 30
     await db.close()
